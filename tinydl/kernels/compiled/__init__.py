@@ -1,0 +1,1 @@
+"""Numba twins of the reference kernels: the same files, functions and signatures, made to be fast."""

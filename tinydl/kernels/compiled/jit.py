@@ -1,0 +1,165 @@
+"""Numba's `njit` with one set of options for every kernel, and a disk cache that can never stop the program.
+
+Numba's own cache has three faults that matter here: it raises when a file is damaged, it ignores the options
+a function was compiled with (numba issue 6845), and it misses an edited helper in another file (issue 9483).
+So each cached file ends with its own SHA-256, what cannot be read is deleted and compiled again, and the
+folder is named after everything that decides the machine code: all kernel sources, the versions of Python,
+NumPy and Numba (Numba adds the processor to each entry's key). Numba's global settings stay as the user left
+them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _import_numba() -> Any:
+    """Import Numba even under a NUMBA_NUM_THREADS that it refuses.
+
+    Such a value is not put back: Numba reads the environment again before each compilation.
+    """
+    value = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not value.isdecimal() or int(value) < 1:
+        del os.environ["NUMBA_NUM_THREADS"]
+    return importlib.import_module("numba")
+
+
+numba = _import_numba()
+caching: Any = numba.core.caching
+
+
+def njit(function: F) -> F:
+    """Compile `function` when it is first called, to machine code that runs without the GIL.
+
+    Division by zero gives Inf or NaN as in NumPy. Sums may be reordered and products fused, which vectorises
+    them, but NaN and Inf keep their meaning: full `fastmath` would make `isnan` false. A kernel calls no
+    compiled function of another file. With NUMBA_DISABLE_JIT=1 kernels run interpreted, for debuggers and
+    coverage.
+
+    >>> @njit
+    ... def double(x):
+    ...     return x + x
+    >>> double(2.0)
+    4.0
+    """
+    fastmath = {"contract", "reassoc", "arcp", "nsz"}
+    kernel = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+    if kernel is function:
+        return np.errstate(all="ignore")(function)
+    folder = cache_folder()
+    if folder is not None and Path(function.__code__.co_filename).exists():
+        kernel._cache = _cache_in(folder, function)
+    return cast(F, kernel)
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Return the folder that compiled kernels are kept in, or None where nothing can be written.
+
+    The first that is usable of: TINYDL_CACHE, the platform's cache folder of the user, the temporary folder.
+    """
+    key = hashlib.sha256(f"{sys.version} {np.__version__} {numba.__version__}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        key.update(source.read_bytes())
+    for root in _cache_roots():
+        with contextlib.suppress(OSError):
+            folder = root / "kernels" / key.hexdigest()[:16]
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+    return None
+
+
+def _cache_roots() -> Iterator[Path]:
+    if "TINYDL_CACHE" in os.environ:
+        yield Path(os.environ["TINYDL_CACHE"])
+    if "LOCALAPPDATA" in os.environ:
+        yield Path(os.environ["LOCALAPPDATA"], "tinydl")
+    with contextlib.suppress(RuntimeError):  # no HOME, and a user id that nobody knows
+        caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / caches, "tinydl")
+    with contextlib.suppress(OSError):
+        # What is cached gets executed: in a folder open to everybody, only our own subfolder can be trusted.
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        shared = Path(tempfile.gettempdir(), f"tinydl-{user}")
+        shared.mkdir(mode=0o700, exist_ok=True)
+        if shared.lstat().st_uid == user:
+            yield shared
+
+
+def _cache_in(folder: Path, function: Callable[..., Any]) -> Any:
+    """Return a cache in `folder`; Numba reads the place from a global setting, which is lent and put back."""
+    config = numba.core.config
+    users = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        return _Cache(function)
+    finally:
+        config.CACHE_DIR = users
+
+
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    """Numba's cache of one function, where every failure means only "compile it"."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file.__class__ = _SealedFiles
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever a damaged file makes the loader raise
+            self._forget()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Delete this function's files; the other functions keep theirs."""
+        for file in Path(self._cache_path).glob(f"{self._impl.filename_base}.*"):
+            with contextlib.suppress(OSError):
+                file.unlink()
+
+
+class _SealedFiles(caching.IndexDataCacheFile):  # type: ignore[misc]
+    """Files that end with the SHA-256 of what precedes it: damaged machine code must not run."""
+
+    @contextlib.contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[Any]:
+        with super()._open_for_write(filepath) as file:
+            yield file
+            file.flush()
+            file.write(hashlib.sha256(Path(file.name).read_bytes()).digest())
+
+    def _load_index(self) -> Any:
+        _check_seal(self._index_path)
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _check_seal(self._data_path(name))
+        return super()._load_data(name)
+
+
+def _check_seal(path: str) -> None:
+    file = Path(path)
+    if file.exists():
+        content = file.read_bytes()
+        if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+            raise ValueError(f"{path} is damaged")

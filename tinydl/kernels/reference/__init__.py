@@ -1,0 +1,1 @@
+"""Plain NumPy kernels, written to be read: they define what is correct."""
