@@ -1,0 +1,256 @@
+"""Pooling. Picking the maximum and averaging are linear once the window is known, so adjoint pairs close every order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinydl import kernels
+from tinydl.op import composite, op
+from tinydl.ops.movement import squeeze, unsqueeze
+from tinydl.ops.reduce import mean
+from tinydl.shapes import Array, Pair, Shape, at_least, pair, pool_output_size
+from tinydl.tensor import Tensor
+
+Pairs: TypeAlias = int | Sequence[int]
+
+
+@op("N C H W", keeps=("indices",))
+def max_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair) -> Any:
+    """Return the maximum of each window (`max_pool2d` with every argument spelled out), and where it stood."""
+    return kernels.max_pool2d(x, kernel, stride, padding, dilation, out_size)
+
+
+@max_pool.vjp()
+def max_pool_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
+    """∂y/∂x = 1 at the (first) maximum."""
+    return max_pool_grad(g, indices, x_shape)
+
+
+@op("N C h w")
+def max_pool_grad(g: Any, indices: Array, x_shape: Shape) -> Any:
+    """Return zeros of `x_shape` with g added where the maxima stood."""
+    return kernels.max_pool2d_grad(g, indices, x_shape)
+
+
+@max_pool_grad.vjp()
+def max_pool_grad_vjp(gg: Any, indices: Array) -> Any:
+    """Read where the maxima stood."""
+    return max_pool_gather(gg, indices)
+
+
+@op("N C H W")
+def max_pool_gather(x: Any, indices: Array) -> Any:
+    """Return y[n, c, i, j] = x[n, c].flat[indices[n, c, i, j]]."""
+    return kernels.max_pool2d_gather(x, indices)
+
+
+@max_pool_gather.vjp()
+def max_pool_gather_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
+    """Write where was read."""
+    return max_pool_grad(g, indices, x_shape)
+
+
+@op("N C H W")
+def avg_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, out_size: Pair, count_include_pad: bool) -> Any:
+    """Return the mean of each window (`avg_pool2d` with every argument spelled out)."""
+    return kernels.avg_pool2d(x, kernel, stride, padding, out_size, count_include_pad)
+
+
+@avg_pool.vjp()
+def avg_pool_vjp(g: Any, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Any:
+    """∂y/∂x = 1/count within the window."""
+    return avg_pool_grad(g, x_shape, kernel, stride, padding, count_include_pad)
+
+
+@op("N C h w")
+def avg_pool_grad(g: Any, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Any:
+    """Return each window's g, divided by its count, added to every element of the window."""
+    return kernels.avg_pool2d_grad(g, x_shape, kernel, stride, padding, count_include_pad)
+
+
+@avg_pool_grad.vjp()
+def avg_pool_grad_vjp(
+    gg: Any, g_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool
+) -> Any:
+    """The adjoint of the adjoint is the pooling."""
+    return avg_pool(gg, kernel, stride, padding, g_shape[2:], count_include_pad)
+
+
+@op("N C H W")
+def adaptive_avg_pool(x: Any, out_size: Pair) -> Any:
+    """Return means over bins ⌊iH/h⌋ … ⌈(i+1)H/h⌉ (`adaptive_avg_pool2d` with the size as a pair)."""
+    return kernels.adaptive_avg_pool2d(x, out_size)
+
+
+@adaptive_avg_pool.vjp()
+def adaptive_avg_pool_vjp(g: Any, x_shape: Shape) -> Any:
+    """∂y/∂x = 1/count within the bin."""
+    return adaptive_avg_pool_grad(g, x_shape)
+
+
+@op("N C h w")
+def adaptive_avg_pool_grad(g: Any, x_shape: Shape) -> Any:
+    """Return each bin's g, divided by its count, added to every element of the bin."""
+    return kernels.adaptive_avg_pool2d_grad(g, x_shape)
+
+
+@adaptive_avg_pool_grad.vjp()
+def adaptive_avg_pool_grad_vjp(gg: Any, g_shape: Shape) -> Any:
+    """The adjoint of the adjoint is the pooling."""
+    return adaptive_avg_pool(gg, g_shape[2:])
+
+
+@op("N C H W", keeps=("indices",))
+def adaptive_max_pool(x: Any, out_size: Pair) -> Any:
+    """Return maxima over bins ⌊iH/h⌋ … ⌈(i+1)H/h⌉, and where they stood."""
+    return kernels.adaptive_max_pool2d(x, out_size)
+
+
+@adaptive_max_pool.vjp()
+def adaptive_max_pool_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
+    """∂y/∂x = 1 at the (first) maximum of the bin."""
+    return max_pool_grad(g, indices, x_shape)
+
+
+def _windows(
+    name: str,
+    x: Any,
+    kernel_size: Pairs,
+    stride: Pairs | None,
+    padding: Pairs,
+    dilation: Pairs,
+    ceil_mode: bool,
+) -> tuple[Pair, Pair, Pair, Pair, Pair]:
+    """Return checked (kernel, stride, padding, dilation, out_size). Raises: ValueError naming the argument."""
+    kernel = at_least(pair(kernel_size, "kernel_size"), 1, "kernel_size", name)
+    strides = kernel if stride is None else at_least(pair(stride, "stride"), 1, "stride", name)
+    pads = at_least(pair(padding, "padding"), 0, "padding", name)
+    dilations = at_least(pair(dilation, "dilation"), 1, "dilation", name)
+    if len(x.shape) != 4:
+        raise ValueError(f"{name}: x needs axes (N, C, H, W) or (C, H, W), got shape {tuple(x.shape)}")
+    if any(2 * p > k for p, k in zip(pads, kernel)):
+        raise ValueError(f"{name}: padding {pads} must be at most half of kernel_size {kernel}")
+    h, w = (
+        pool_output_size(n, k, s, p, d, ceil_mode)
+        for n, k, s, p, d in zip(x.shape[2:], kernel, strides, pads, dilations)
+    )
+    if min(h, w) < 1:
+        raise ValueError(f"{name}: kernel_size {kernel} does not fit into x {tuple(x.shape)} with padding {pads}")
+    return kernel, strides, pads, dilations, (h, w)
+
+
+@composite
+def max_pool2d(
+    x: Any,
+    kernel_size: Pairs,
+    stride: Pairs | None = None,
+    padding: Pairs = 0,
+    dilation: Pairs = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return the maximum of each window; padding counts as −∞, NaN wins, the first of equal maxima gets the gradient.
+
+    Shapes: (N, C, H, W) or (C, H, W) -> (…, H', W'), H' = ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1; with `ceil_mode` ⌈…⌉, but the
+    last window must start inside x or its padding on the left. stride defaults to kernel_size. With `return_indices` also
+    the maxima's places in the flattened H·W.
+
+    Raises: ValueError for sizes that do not fit, or padding above half the kernel.
+
+    >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    if len(x.shape) == 3:
+        found = max_pool2d(unsqueeze(x, 0), kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        return tuple(squeeze(part, 0) for part in found) if return_indices else squeeze(found, 0)
+    geometry = _windows("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    y, (indices,) = max_pool.run((x, *geometry), {})
+    if not return_indices:
+        return y
+    indices = indices.astype(np.int64)
+    return y, (Tensor.of(indices) if isinstance(x, Tensor) else indices)
+
+
+@composite
+def avg_pool2d(
+    x: Any,
+    kernel_size: Pairs,
+    stride: Pairs | None = None,
+    padding: Pairs = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """Return the mean of each window, padding counted as zeros (or left out of the count).
+
+    Shapes as `max_pool2d`. With `ceil_mode`, the part of a window beyond the padding never counts.
+
+    Raises: ValueError for sizes that do not fit, or padding above half the kernel.
+
+    >>> avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+    if len(x.shape) == 3:
+        found = avg_pool2d(unsqueeze(x, 0), kernel_size, stride, padding, ceil_mode, count_include_pad)
+        return squeeze(found, 0)
+    kernel, strides, pads, _, out_size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
+    return avg_pool(x, kernel, strides, pads, out_size, bool(count_include_pad))
+
+
+def _target(name: str, x: Any, output_size: int | Sequence[int | None]) -> Pair:
+    """Return the wanted (h, w); None keeps x's size."""
+    sizes = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+    if len(x.shape) != 4 or len(sizes) != 2:
+        raise ValueError(
+            f"{name}: x (N, C, H, W) or (C, H, W) and a pair of sizes are needed, got {tuple(x.shape)}, {sizes}"
+        )
+    full = tuple(int(n) if s is None else int(s) for s, n in zip(sizes, x.shape[2:]))
+    if min(x.shape[2:]) < 1:
+        raise ValueError(f"{name}: x {tuple(x.shape)} has no elements to pool")
+    return at_least((full[0], full[1]), 1, "output_size", name)
+
+
+@composite
+def adaptive_avg_pool2d(x: Any, output_size: int | Sequence[int | None]) -> Any:
+    """Return means over an h × w grid of bins that cover x evenly; (1, 1) is global average pooling.
+
+    y[…, i, j] = mean x[…, ⌊iH/h⌋ : ⌈(i+1)H/h⌉, ⌊jW/w⌋ : ⌈(j+1)W/w⌉]
+
+    >>> adaptive_avg_pool2d(np.arange(9.0).reshape(1, 1, 3, 3), 1)
+    array([[[[4.]]]])
+    """
+    if len(x.shape) == 3:
+        return squeeze(adaptive_avg_pool2d(unsqueeze(x, 0), output_size), 0)
+    return adaptive_avg_pool(x, _target("adaptive_avg_pool2d", x, output_size))
+
+
+@composite
+def adaptive_max_pool2d(x: Any, output_size: int | Sequence[int | None]) -> Any:
+    """Return maxima over an h × w grid of bins that cover x evenly; (1, 1) is global max pooling.
+
+    >>> adaptive_max_pool2d(np.arange(9.0).reshape(1, 1, 3, 3), 1)
+    array([[[[8.]]]])
+    """
+    if len(x.shape) == 3:
+        return squeeze(adaptive_max_pool2d(unsqueeze(x, 0), output_size), 0)
+    return adaptive_max_pool(x, _target("adaptive_max_pool2d", x, output_size))
+
+
+@composite
+def global_avg_pool2d(x: Any) -> Any:
+    """Return the mean over H and W: (N, C, H, W) -> (N, C).
+
+    >>> global_avg_pool2d(np.ones((2, 3, 4, 4))).shape
+    (2, 3)
+    """
+    return mean(x, (2, 3))
+
+
+__all__ = (
+    "adaptive_avg_pool adaptive_avg_pool2d adaptive_avg_pool_grad adaptive_max_pool adaptive_max_pool2d avg_pool avg_pool2d "
+    "avg_pool_grad global_avg_pool2d max_pool max_pool2d max_pool_gather max_pool_grad"
+).split()

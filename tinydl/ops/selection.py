@@ -1,0 +1,170 @@
+"""Comparing and choosing, element by element: maximum, minimum, where, clamp, and the comparisons behind them.
+
+A choice is a constant to the derivative: the slope of a step is 0, so only the chosen side gets a gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl.op import composite, op
+from tinydl.ops.movement import sum_to
+from tinydl.shapes import Array, Shape
+from tinydl.tensor import Tensor
+
+
+@op("..., ...")
+def maximum(a: Any, b: Any) -> Any:
+    """Return the larger of a and b; NaN wins; where they are equal each gets half the gradient.
+
+    >>> maximum(np.array([1.0, 5.0]), 3.0)
+    array([3., 5.])
+    """
+    return np.maximum(a, b)
+
+
+@maximum.vjp("a")
+def maximum_vjp_a(g: Any, a: Any, b: Any, a_shape: Shape) -> Any:
+    """∂y/∂a = 1 where a > b, ½ where equal, else 0."""
+    return sum_to(g * _share(a, b), a_shape)
+
+
+@maximum.vjp("b")
+def maximum_vjp_b(g: Any, a: Any, b: Any, b_shape: Shape) -> Any:
+    """∂y/∂b = 1 where b > a, ½ where equal, else 0."""
+    return sum_to(g * _share(b, a), b_shape)
+
+
+def _share(a: Any, b: Any) -> Array:
+    """Return 1 where a > b, ½ where a = b, 0 where a < b: a constant, as the slope of a step is 0."""
+    a, b = _plain(a), _plain(b)
+    dtype = np.result_type(a, b)
+    return (np.greater(a, b) + np.multiply(0.5, np.equal(a, b))).astype(dtype)
+
+
+def _plain(x: Any) -> Any:
+    """Return the array of a Tensor, anything else as it is."""
+    return x.data if isinstance(x, Tensor) else x
+
+
+@op("..., ...")
+def minimum(a: Any, b: Any) -> Any:
+    """Return the smaller of a and b; NaN wins; where they are equal each gets half the gradient.
+
+    >>> minimum(np.array([1.0, 5.0]), 3.0)
+    array([1., 3.])
+    """
+    return np.minimum(a, b)
+
+
+@minimum.vjp("a")
+def minimum_vjp_a(g: Any, a: Any, b: Any, a_shape: Shape) -> Any:
+    """∂y/∂a = 1 where a < b, ½ where equal, else 0."""
+    return sum_to(g * _share(b, a), a_shape)
+
+
+@minimum.vjp("b")
+def minimum_vjp_b(g: Any, a: Any, b: Any, b_shape: Shape) -> Any:
+    """∂y/∂b = 1 where b < a, ½ where equal, else 0."""
+    return sum_to(g * _share(a, b), b_shape)
+
+
+@op("..., ..., ...")
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Return a where `condition` holds, else b; no gradient flows to the side not taken.
+
+    >>> where(np.array([True, False]), 1.0, np.array([5.0, 6.0]))
+    array([1., 6.])
+    """
+    dtype = [x.dtype for x in (a, b) if isinstance(x, np.ndarray)]
+    if len(dtype) == 1:  # the other side is a Python number, which must not widen the result
+        a, b = (np.asarray(x, dtype[0]) for x in (a, b))
+    return np.where(condition, a, b)
+
+
+@where.vjp("a")
+def where_vjp_a(g: Any, condition: Any, a_shape: Shape) -> Any:
+    """∂y/∂a = 1 where the condition holds."""
+    return sum_to(where(condition, g, 0.0), a_shape)
+
+
+@where.vjp("b")
+def where_vjp_b(g: Any, condition: Any, b_shape: Shape) -> Any:
+    """∂y/∂b = 1 where it does not."""
+    return sum_to(where(condition, 0.0, g), b_shape)
+
+
+@op("...")
+def clamp(x: Any, min: float | None = None, max: float | None = None) -> Any:
+    """Return x limited to [min, max]; the slope is 1 on the closed interval, 0 outside; NaN stays.
+
+    Raises: ValueError when neither bound is given.
+
+    >>> clamp(np.array([-2.0, 0.5, 2.0]), -1.0, 1.0)
+    array([-1. ,  0.5,  1. ])
+    """
+    if min is None and max is None:
+        raise ValueError("clamp: at least one of min and max is needed, got None for both")
+    return np.clip(x, min, max)
+
+
+@clamp.vjp()
+def clamp_vjp(g: Any, x: Any, min: float | None, max: float | None) -> Any:
+    """∂y/∂x = 1 where min ≤ x ≤ max."""
+    x = _plain(x)
+    inside = (x >= (-np.inf if min is None else min)) & (x <= (np.inf if max is None else max))
+    return where(inside, g, 0.0)
+
+
+def _comparison(name: str, ufunc: np.ufunc, sign: str) -> Any:
+    def compare(a: Any, b: Any) -> Any:
+        arrays = _plain(a), _plain(b)
+        result = ufunc(*arrays)
+        return Tensor.of(np.asarray(result)) if isinstance(a, Tensor) or isinstance(b, Tensor) else result
+
+    compare.__name__ = name
+    compare.__doc__ = f"Return where a {sign} b, as booleans; nothing to differentiate."
+    return composite(compare)
+
+
+eq = _comparison("eq", np.equal, "=")
+ne = _comparison("ne", np.not_equal, "≠")
+lt = _comparison("lt", np.less, "<")
+le = _comparison("le", np.less_equal, "≤")
+gt = _comparison("gt", np.greater, ">")
+ge = _comparison("ge", np.greater_equal, "≥")
+
+
+@composite
+def logical_not(x: Any) -> Any:
+    """Return where x is false.
+
+    >>> logical_not(np.array([True, False]))
+    array([False,  True])
+    """
+    return Tensor.of(~x.data) if isinstance(x, Tensor) else np.logical_not(x)
+
+
+@composite
+def isnan(x: Any) -> Any:
+    """Return where x is NaN.
+
+    >>> isnan(np.array([1.0, np.nan]))
+    array([False,  True])
+    """
+    return Tensor.of(np.isnan(x.data)) if isinstance(x, Tensor) else np.isnan(x)
+
+
+@composite
+def isfinite(x: Any) -> Any:
+    """Return where x is neither infinite nor NaN.
+
+    >>> isfinite(np.array([1.0, np.inf]))
+    array([ True, False])
+    """
+    return Tensor.of(np.isfinite(x.data)) if isinstance(x, Tensor) else np.isfinite(x)
+
+
+__all__ = "clamp eq ge gt isfinite isnan le logical_not lt maximum minimum ne where".split()
