@@ -23,12 +23,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # both twins have these signatures
+    from tinydl.kernels.reference.conv import *  # noqa: F403
+    from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
     from tinydl.kernels.reference.norm import *  # noqa: F403
     from tinydl.kernels.reference.optim import *  # noqa: F403
+    from tinydl.kernels.reference.pool import *  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
-FAMILIES = ("elementwise", "softmax", "norm", "optim")
+FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool")
 """The files that exist in `reference/` and in `compiled/`."""
 
 _wanted = "reference"

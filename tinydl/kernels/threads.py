@@ -232,8 +232,8 @@ def _blas_libraries() -> list[Any]:
 def _set_blas_threads(counts: list[tuple[Any, int]]) -> None:
     """Set each library's thread count, from whichever thread this is.
 
-    In newer versions of threadpoolctl, the first thread that sets OpenBLAS's count is the only one that can, until it is
-    released. But the last operation to end, which restores the count, need not be the first to have begun.
+    In newer versions of threadpoolctl the first thread that sets OpenBLAS's count is the only one that can,
+    until it is released. But the last operation to end, which restores the count, need not be the first.
     """
     for library, n in counts:
         release = getattr(library, "clear_controlling_thread", lambda force: None)

@@ -1,0 +1,285 @@
+"""All values are small integers, so every order of summation must give the very same float."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinydl.kernels.reference import conv as reference
+from tinydl.shapes import conv_output_size
+
+
+@pytest.fixture(scope="module", params=["reference", "compiled"])
+def conv(request: pytest.FixtureRequest) -> ModuleType:
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    return import_module(f"tinydl.kernels.{request.param}.conv")
+
+
+@dataclass
+class Case:
+    """One convolution: x (n, groups·cg, height, width), weight (groups·og, cg, kh, kw)."""
+
+    n: int
+    groups: int
+    cg: int
+    og: int
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    bias: bool = True
+    dtype: str = "f4"
+
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        return (self.n, self.groups * self.cg, *self.size)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        return (self.groups * self.og, self.cg, *self.kernel)
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        sizes = map(conv_output_size, self.size, self.kernel, self.stride, self.padding, self.dilation)
+        return (self.n, self.groups * self.og, *sizes)
+
+    @property
+    def geometry(self) -> tuple[Any, ...]:
+        return self.stride, self.padding, self.dilation, self.groups
+
+    def arrays(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+        """Return integer x, weight, bias and g."""
+        rng = np.random.default_rng(seed)
+        x, weight, bias, g = (
+            rng.integers(-4, 5, shape).astype(self.dtype)
+            for shape in (self.x_shape, self.weight_shape, self.weight_shape[:1], self.y_shape)
+        )
+        return x, weight, bias if self.bias else None, g
+
+    def taps(self) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+        """Yield the places in y, x and weight of every product of the convolution."""
+        n, o, h, w = self.y_shape
+        for at_y in itertools.product(range(n), range(o), range(h), range(w)):
+            for c, i, j in itertools.product(range(self.cg), range(self.kernel[0]), range(self.kernel[1])):
+                row = at_y[2] * self.stride[0] + i * self.dilation[0] - self.padding[0]
+                col = at_y[3] * self.stride[1] + j * self.dilation[1] - self.padding[1]
+                if 0 <= row < self.size[0] and 0 <= col < self.size[1]:
+                    yield at_y, (at_y[0], at_y[1] // self.og * self.cg + c, row, col), (at_y[1], c, i, j)
+
+
+@st.composite
+def cases(draw: Callable[..., Any]) -> Case:
+    def two(low: int, high: int) -> tuple[int, int]:
+        return draw(st.tuples(st.integers(low, high), st.integers(low, high)))
+
+    kernel, stride, padding, dilation, extra = two(1, 3), two(1, 3), two(0, 2), two(1, 2), two(0, 3)
+    size = tuple(
+        max(1, d * (k - 1) + 1 - 2 * p) + e for k, p, d, e in zip(kernel, padding, dilation, extra, strict=True)
+    )
+    n, groups, cg, og = (draw(st.integers(low, 3)) for low in (0, 1, 1, 1))
+    dtype = draw(st.sampled_from(["f4", "f8"]))
+    return Case(n, groups, cg, og, size, kernel, stride, padding, dilation, draw(st.booleans()), dtype)
+
+
+# Wide enough for several blocks of rows, several threads, and every special path.
+LARGE = [
+    Case(9, 1, 1, 8, (28, 28), (3, 3)),
+    Case(2, 1, 1, 10, (28, 28), (5, 5), (1, 1), (2, 2)),
+    Case(7, 1, 3, 5, (20, 17), (3, 3), (2, 2), (1, 1)),
+    Case(33, 1, 32, 64, (13, 13), (3, 3)),
+    Case(5, 1, 64, 64, (5, 5), (3, 3), (1, 1), (1, 1)),
+    Case(8, 1, 16, 32, (14, 14), (5, 5), (2, 2), (2, 2), dtype="f8"),
+    Case(3, 1, 8, 16, (40, 300), (3, 3), (1, 1), (1, 1), (2, 2)),
+    Case(8, 1, 64, 128, (14, 14), (1, 1)),
+    Case(6, 1, 40, 24, (15, 14), (1, 1), (2, 2)),
+    Case(4, 4, 8, 12, (14, 14), (3, 3), (1, 1), (1, 1)),
+    Case(4, 2, 8, 8, (14, 14), (1, 1)),
+    Case(1, 1, 4, 4, (9, 9), (3, 3), (3, 3), (1, 1), bias=False),
+    Case(130, 1, 20, 10, (4, 4), (4, 4)),
+    Case(6, 24, 1, 1, (14, 14), (3, 3), (1, 1), (1, 1)),
+    Case(6, 24, 1, 2, (15, 15), (3, 3), (2, 2), (1, 1)),
+]
+
+
+def assert_same(actual: np.ndarray, expected: np.ndarray, dtype: str) -> None:
+    assert actual.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(actual, expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(case=cases())
+def test_against_loops(conv: ModuleType, case: Case) -> None:
+    x, weight, bias, g = case.arrays()
+    y = np.zeros(case.y_shape) + (bias[:, None, None] if case.bias else 0)
+    gx, gw = np.zeros(case.x_shape), np.zeros(case.weight_shape)
+    for at_y, at_x, at_w in case.taps():
+        y[at_y] += x[at_x] * weight[at_w]
+        gx[at_x] += g[at_y] * weight[at_w]
+        gw[at_w] += g[at_y] * x[at_x]
+    assert_same(conv.conv2d(x, weight, bias, *case.geometry), y, case.dtype)
+    assert_same(conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry), gx, case.dtype)
+    assert_same(conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry), gw, case.dtype)
+    assert_same(conv.conv2d_bias_grad(g), g.sum((0, 2, 3)), case.dtype)
+
+
+@settings(deadline=None, max_examples=40)
+@given(case=cases())
+def test_im2col_against_loops(case: Case) -> None:
+    case.groups, case.og = 1, 1
+    x, *_ = case.arrays()
+    _, _, h, w = case.y_shape
+    columns = np.zeros((case.n, h, w, case.cg, *case.kernel))
+    gathered = np.zeros(case.x_shape)
+    for (n, _, row, col), at_x, (_, c, i, j) in case.taps():
+        columns[n, row, col, c, i, j] = x[at_x]
+        gathered[at_x] += 1
+    options = (case.kernel, case.stride, case.padding, case.dilation)
+    matrix = reference.im2col(x, *options)
+    assert_same(matrix, columns.reshape(case.n * h * w, -1 if case.n else matrix.shape[1]), case.dtype)
+    assert_same(reference.col2im(np.ones_like(matrix), case.x_shape, *options), gathered, case.dtype)
+
+
+@pytest.mark.parametrize("case", LARGE, ids=str)
+def test_large_ones_agree_with_the_reference(conv: ModuleType, case: Case, n_threads: int) -> None:
+    x, weight, bias, g = case.arrays()
+    assert_same(
+        conv.conv2d(x, weight, bias, *case.geometry), reference.conv2d(x, weight, bias, *case.geometry), case.dtype
+    )
+    assert_same(
+        conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry),
+        reference.conv2d_input_grad(g, weight, case.x_shape, *case.geometry),
+        case.dtype,
+    )
+    assert_same(
+        conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry),
+        reference.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry),
+        case.dtype,
+    )
+
+
+@pytest.mark.parametrize("case", [LARGE[1], LARGE[2], LARGE[5], LARGE[8], LARGE[9], LARGE[13]], ids=str)
+def test_gradients_are_adjoint(conv: ModuleType, case: Case) -> None:
+    x, weight, _, g = case.arrays(seed=1)
+    form = np.sum(g * conv.conv2d(x, weight, None, *case.geometry), dtype=np.float64)
+    assert form != 0
+    assert np.sum(x * conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry), dtype=np.float64) == form
+    assert np.sum(weight * conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry), dtype=np.float64) == form
+
+
+SMALL = [
+    Case(2, 1, 3, 4, (6, 5), (3, 2), (1, 1), (1, 0)),
+    Case(2, 1, 3, 4, (7, 5), (3, 2), (2, 1), (1, 0)),
+    Case(2, 1, 1, 4, (7, 5), (3, 2)),
+    Case(2, 1, 3, 4, (4, 5), (1, 1)),
+    Case(2, 2, 3, 4, (4, 5), (2, 2)),
+    Case(2, 3, 1, 2, (6, 5), (3, 3), (1, 1), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=str)
+def test_every_layout(conv: ModuleType, case: Case, lay_out: Callable[[np.ndarray], np.ndarray]) -> None:
+    plain = x, weight, bias, g = case.arrays()
+    given = x2, weight2, bias2, g2 = [lay_out(a) for a in plain]
+    results = (
+        conv.conv2d(x2, weight2, bias2, *case.geometry),
+        conv.conv2d_input_grad(g2, weight2, case.x_shape, *case.geometry),
+        conv.conv2d_weight_grad(g2, x2, case.weight_shape, *case.geometry),
+    )
+    assert_same(results[0], reference.conv2d(x, weight, bias, *case.geometry), case.dtype)
+    assert_same(results[1], reference.conv2d_input_grad(g, weight, case.x_shape, *case.geometry), case.dtype)
+    assert_same(results[2], reference.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry), case.dtype)
+    for before, after in zip(plain, given, strict=True):
+        np.testing.assert_array_equal(after, before)
+        assert not any(np.shares_memory(after, result) for result in results)
+
+
+def test_broadcast_arrays(conv: ModuleType) -> None:
+    case = SMALL[0]
+    x, weight, bias, g = (np.broadcast_to(np.float32(2), a.shape) for a in case.arrays())
+    expected = reference.conv2d(x.copy(), weight.copy(), bias.copy(), *case.geometry)
+    assert_same(conv.conv2d(x, weight, bias, *case.geometry), expected, "f4")
+    expected = reference.conv2d_weight_grad(g.copy(), x.copy(), case.weight_shape, *case.geometry)
+    assert_same(conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry), expected, "f4")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("case", SMALL, ids=str)
+def test_nan_and_inf_reach_all_they_should_and_no_more(conv: ModuleType, case: Case, value: float) -> None:
+    x, weight, bias, g = case.arrays()
+    weight, g = np.abs(weight) + 1, np.abs(g) + 1
+    x[1, 0, 2, 3] = value
+    want = np.isfinite(reference.conv2d(x, weight, bias, *case.geometry))
+    assert 0 < want.sum() < want.size
+    np.testing.assert_array_equal(np.isfinite(conv.conv2d(x, weight, bias, *case.geometry)), want)
+    want = np.isfinite(reference.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry))
+    assert not want.all()
+    np.testing.assert_array_equal(np.isfinite(conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry)), want)
+    g[1, 1, 0, 2] = value
+    want = np.isfinite(reference.conv2d_input_grad(g, weight, case.x_shape, *case.geometry))
+    assert 0 < want.sum() < want.size
+    np.testing.assert_array_equal(np.isfinite(conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry)), want)
+
+
+@pytest.mark.parametrize("case", LARGE[:6], ids=str)
+def test_random_floats_stay_close_to_float64(conv: ModuleType, case: Case, rng: np.random.Generator) -> None:
+    x, weight, g = (rng.standard_normal(s) for s in (case.x_shape, case.weight_shape, case.y_shape))
+    x4, weight4, g4 = (a.astype(np.float32) for a in (x, weight, g))
+    x, weight, g = (a.astype(np.float64) for a in (x4, weight4, g4))
+    for got, want in (
+        (conv.conv2d(x4, weight4, None, *case.geometry), conv.conv2d(x, weight, None, *case.geometry)),
+        (
+            conv.conv2d_input_grad(g4, weight4, case.x_shape, *case.geometry),
+            conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry),
+        ),
+        (
+            conv.conv2d_weight_grad(g4, x4, case.weight_shape, *case.geometry),
+            conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry),
+        ),
+    ):
+        assert np.abs(got - want).max() < 2e-6 * np.abs(want).max()
+
+
+def test_same_bits_every_time_and_from_two_threads_at_once(conv: ModuleType, rng: np.random.Generator) -> None:
+    case = LARGE[3]
+    x, g = (rng.standard_normal(s).astype(np.float32) for s in (case.x_shape, case.y_shape))
+    weight = rng.standard_normal(case.weight_shape).astype(np.float32)
+
+    def all_three() -> list[bytes]:
+        return [
+            conv.conv2d(x, weight, None, *case.geometry).tobytes(),
+            conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry).tobytes(),
+            conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry).tobytes(),
+        ]
+
+    expected = all_three()
+    results = []
+    users = [threading.Thread(target=lambda: results.extend(all_three() for _ in range(3))) for _ in range(3)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join(timeout=120)
+    assert len(results) == 9
+    assert all(result == expected for result in results)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_fork_after_a_kernel(conv: ModuleType) -> None:
+    case = LARGE[3]
+    x, weight, bias, _ = case.arrays()
+    y = conv.conv2d(x, weight, bias, *case.geometry)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if (conv.conv2d(x, weight, bias, *case.geometry) == y).all() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
