@@ -1,0 +1,228 @@
+"""One training run from settings to a folder of results: what `tinydl train` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinydl import checkpoint, zoo
+from tinydl.callbacks import Average, Checkpoint, CSVLog, EarlyStopping, Progress, Schedule
+from tinydl.config import RunConfig
+from tinydl.data import DataLoader, ImageDataset, Subset, load, random_split
+from tinydl.data.transforms import Compose, Cutout, ElasticDeformation, RandomAffine
+from tinydl.nn import Module
+from tinydl.nn.functional import cross_entropy
+from tinydl.ops import abs as absolute
+from tinydl.ops import softmax
+from tinydl.optim import EMA, SGD, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
+from tinydl.plots import confusion, curves, mistakes, save
+from tinydl.random import manual_seed
+from tinydl.tensor import Tensor
+from tinydl.train import Callback, Evaluation, Trainer, evaluate
+
+EVALUATION_BATCH = 500
+
+
+def make_model(config: RunConfig) -> Module:
+    """Return the network of `config`, freshly initialised from the default generator."""
+    model: Module = getattr(zoo, config.model)(dropout=config.dropout)
+    return model
+
+
+def make_optimizer(config: RunConfig, model: Module) -> Optimizer:
+    """Return the optimizer of `config` for the parameters of `model`."""
+    rest = {"lr": config.peak_lr, "weight_decay": config.weight_decay}
+    parameters = list(model.parameters())
+    if config.optimizer == "sgd":
+        return SGD(parameters, momentum=config.momentum, nesterov=config.momentum > 0, **rest)
+    if config.optimizer == "rmsprop":
+        return RMSprop(parameters, momentum=config.momentum, **rest)
+    return (AdamW if config.optimizer == "adamw" else Adam)(parameters, **rest)
+
+
+def make_schedule(config: RunConfig, optimizer: Optimizer, steps: int) -> Schedule | None:
+    """Return the schedule of `config` over `steps` optimizer steps, None for a constant learning rate."""
+    epochs = config.epochs
+    by_step: dict[str, Callable[[], Any]] = {
+        "one-cycle": lambda: lr_scheduler.OneCycleLR(optimizer, config.peak_lr, total_steps=steps),
+        "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, steps),
+        "warmup-cosine": lambda: _warmup_cosine(optimizer, steps),
+    }
+    by_epoch: dict[str, Callable[[], Any]] = {
+        "step": lambda: lr_scheduler.StepLR(optimizer, max(1, epochs // 3)),
+        "multi-step": lambda: lr_scheduler.MultiStepLR(
+            optimizer, sorted({max(1, epochs // 2), max(2, epochs * 3 // 4)})
+        ),
+        "exponential": lambda: lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / epochs)),
+        "plateau": lambda: lr_scheduler.ReduceLROnPlateau(optimizer, patience=1),
+    }
+    if config.schedule in by_step:
+        return Schedule(by_step[config.schedule](), "step")
+    if config.schedule in by_epoch:
+        monitor = "validation_loss" if config.schedule == "plateau" else None
+        return Schedule(by_epoch[config.schedule](), "epoch", monitor)
+    return None
+
+
+def _warmup_cosine(optimizer: Optimizer, steps: int) -> Any:
+    """A tenth of the steps rises linearly, the rest falls as a cosine."""
+    warm = max(1, steps // 10)
+    rise = lr_scheduler.LinearLR(optimizer, start_factor=0.1, total_iters=warm)
+    fall = lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps - warm))
+    return lr_scheduler.SequentialLR(optimizer, [rise, fall], milestones=[warm])
+
+
+def augmentation(name: str) -> list[Any]:
+    """Return the random transforms that `name` stands for; they act on normalised images."""
+    background = -ImageDataset.mean / ImageDataset.std
+    kinds = {
+        "affine": [RandomAffine(degrees=10, translate=0.1, scale=(0.9, 1.1), fill=background)],
+        "elastic": [ElasticDeformation(fill=background)],
+        "cutout": [Cutout(8, fill=background)],
+    }
+    return [step for kind, steps in kinds.items() if name in (kind, "all") for step in steps]
+
+
+def l1_penalty(factor: float) -> Callable[[Module], Tensor] | None:
+    """Return the function model ↦ factor · Σ|w| over weights with two or more axes; None for factor 0."""
+    if not factor:
+        return None
+
+    def penalty(model: Module) -> Tensor:
+        total: Any = 0.0
+        for p in model.parameters():
+            if p.ndim > 1:
+                total = total + absolute(p).sum()
+        result: Tensor = total * factor
+        return result
+
+    return penalty
+
+
+class Experiment:
+    """A run of `config` with results in `folder`.
+
+    Args:
+        config: the settings.
+        folder: where checkpoints, history and pictures go; it is made.
+        show: whether to draw a progress bar (None: on a terminal).
+        say: what prints a line.
+
+    Raises: OSError when the folder cannot be made or the data cannot be had.
+    """
+
+    def __init__(
+        self, config: RunConfig, folder: Path, show: bool | None = None, say: Callable[[str], None] = print
+    ) -> None:
+        self.config, self.folder, self.say, self.show = config, folder, say, show
+        folder.mkdir(parents=True, exist_ok=True)
+        manual_seed(config.seed)
+        train, self.test = load(config.data, say=say)
+        self.data_name = type(train).__name__
+        self.loader, self.validation = self._split(train)
+        self.model = make_model(config)
+        self.optimizer = make_optimizer(config, self.model)
+        steps = config.epochs * -(-len(self.loader) // config.accumulate)
+        self.schedule = make_schedule(config, self.optimizer, steps)
+        self.ema = EMA(self.model, config.ema, warmup=True) if config.ema else None
+        self.trainer = Trainer(
+            self.model,
+            self.optimizer,
+            lambda y, target: cross_entropy(y, target, label_smoothing=config.label_smoothing),
+            config.clip,
+            config.accumulate,
+            l1_penalty(config.l1),
+            self._callbacks(),
+        )
+
+    def _split(self, train: ImageDataset) -> tuple[DataLoader, DataLoader]:
+        """Return loaders of the training images (shuffled, augmented) and of those held out."""
+        config = self.config
+        n = len(train) if config.limit is None else min(config.limit, len(train))
+        held_out = min(config.validation, n // 5)
+        if held_out < 1:
+            raise ValueError(f"limit must leave at least 5 images to split, got {n}")
+        order = np.random.default_rng(config.seed)
+        fit, held, _ = random_split(train, [n - held_out, held_out, len(train) - n], order)
+        steps = augmentation(config.augment)
+        if steps:
+            seen = train.with_transform(Compose([train.standard(), *steps]))
+            fit = type(fit)(seen, fit.indices)
+        return DataLoader(fit, config.batch_size, shuffle=True), DataLoader(held, EVALUATION_BATCH)
+
+    def _callbacks(self) -> list[Callback]:
+        """Averaging and the schedule act before what reports and saves."""
+        found: list[Callback | None] = [
+            Average(self.ema) if self.ema else None,
+            self.schedule,
+            EarlyStopping(patience=self.config.patience) if self.config.patience is not None else None,
+            CSVLog(self.folder / "history.csv"),
+            Checkpoint(self.save_last, self.save_best),
+            Progress(self.show, self.say),
+        ]
+        return [callback for callback in found if callback is not None]
+
+    # ---- checkpoints
+
+    def _parts(self) -> dict[str, Any]:
+        scheduler = self.schedule.scheduler if self.schedule else None
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": scheduler,
+            "loader": self.loader,
+            "ema": self.ema,
+            "trainer": self.trainer,
+        }
+
+    def save_last(self) -> None:
+        """Write everything a run needs to go on, bit for bit."""
+        checkpoint.save(self.folder / "last.safetensors", checkpoint.capture(extra=self.data_name, **self._parts()))
+
+    def save_best(self) -> None:
+        """Write the weights alone (the averaged ones, if they are what is validated)."""
+        if self.ema is None:
+            checkpoint.save_weights(self.folder / "best.safetensors", self.model)
+        else:
+            with self.ema.applied():
+                checkpoint.save_weights(self.folder / "best.safetensors", self.model)
+
+    def resume(self) -> None:
+        """Go back to where `last.safetensors` was written.
+
+        Raises: ValueError when the file is damaged, or of another run or data set.
+        """
+        state = checkpoint.load(self.folder / "last.safetensors")
+        if state["extra"] != self.data_name:
+            raise ValueError(f"the run was trained on {state['extra']}, but now the data is {self.data_name}")
+        checkpoint.restore(state, **self._parts())
+
+    # ---- the run
+
+    def run(self) -> Evaluation:
+        """Train, then test the best weights once, write the pictures, and return what the test measured.
+
+        Raises: Interrupted at a signal, with everything saved.
+        """
+        self.config.save(self.folder / "config.json")
+        self.trainer.fit(self.loader, self.config.epochs, self.validation)
+        checkpoint.load_weights(self.folder / "best.safetensors", self.model)
+        tested = evaluate(self.model, test_loader(self.test, self.config))
+        self._draw(tested)
+        return tested
+
+    def _draw(self, tested: Evaluation) -> None:
+        images = self.test.images[: len(tested.targets)]
+        save(curves(self.trainer.history), self.folder / "curves.png")
+        save(confusion(tested.targets, tested.predictions, self.test.classes), self.folder / "confusion.png")
+        shown = mistakes(images, tested.targets, tested.predictions, softmax(tested.logits, 1))
+        save(shown, self.folder / "mistakes.png")
+
+
+def test_loader(test: ImageDataset, config: RunConfig) -> DataLoader:
+    """Return the test images in order, no more than `config.limit`."""
+    n = len(test) if config.limit is None else min(config.limit, len(test))
+    return DataLoader(Subset(test, np.arange(n)), EVALUATION_BATCH)
