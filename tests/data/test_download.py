@@ -150,6 +150,12 @@ def test_many_silent_mirrors_cost_one_time_limit(monkeypatch, tmp_path):
     assert time.monotonic() - start < 1
 
 
+def test_a_mirror_that_drips_is_given_up(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_FILE_SECONDS", -1.0)
+    with pytest.raises(DownloadError, match="too slow"):
+        fetch(archive("good"), ["large.gz"], tmp_path)
+
+
 def test_a_damaged_or_partial_file_is_replaced(archive, tmp_path):
     (tmp_path / "small.gz").write_bytes(SMALL[:-1] + b"?")
     (tmp_path / "large.gz").write_bytes(LARGE[:100])

@@ -12,6 +12,7 @@ from tinydl.data.transforms import (
     Lambda,
     Normalize,
     RandomAffine,
+    RandomTransform,
     ToTensor,
     Transform,
 )
@@ -88,6 +89,8 @@ def test_compose_hands_the_generator_on_and_knows_what_takes_batches():
         Lambda(None)
     with pytest.raises(NotImplementedError, match="Transform must define"):
         Transform()(batch())
+    with pytest.raises(NotImplementedError, match="RandomTransform must define"):
+        RandomTransform()(batch())
 
 
 @pytest.mark.parametrize("transform", RANDOM, **by_name)
@@ -181,6 +184,9 @@ def test_affine_draws_over_its_whole_range():
     assert -10.3 < places.min() < -9.5
     assert 9.5 < places.max() < 10.3
     assert abs(places.mean()) < 1
+    np.testing.assert_array_equal(
+        RandomAffine(translate=0.2)(dot, rng()), RandomAffine(translate=(0.2, 0.2))(dot, rng())
+    )
 
 
 @pytest.mark.parametrize(
@@ -188,6 +194,7 @@ def test_affine_draws_over_its_whole_range():
     [
         {"degrees": (10, -10)}, {"degrees": float("nan")}, {"degrees": (0, float("inf"))}, {"degrees": (1, 2, 3)},
         {"scale": (0, 1)}, {"scale": (-1, 1)}, {"scale": (2, 1)}, {"shear": 90}, {"translate": (1.5, 0)},
+        {"translate": 2}, {"translate": (0.1, 0.1, 0.1)}, {"translate": float("nan")},
     ],
 )  # fmt: skip
 def test_affine_refuses(options):

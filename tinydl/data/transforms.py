@@ -162,7 +162,7 @@ class RandomAffine(RandomTransform):
 
     Args:
         degrees: rotation from −degrees to degrees, or a (low, high) pair; positive turns clockwise.
-        translate: the largest shift (across, down) as fractions of width and height.
+        translate: the largest shift (across, down) as fractions of width and height, or one number for both.
         scale: (low, high) factors of size.
         shear: slant from −shear to shear degrees, or a (low, high) pair; positive leans to the right.
         fill: the value of what comes in from outside.
@@ -177,7 +177,7 @@ class RandomAffine(RandomTransform):
     def __init__(
         self,
         degrees: float | tuple[float, float] = 0.0,
-        translate: tuple[float, float] | None = None,
+        translate: float | tuple[float, float] | None = None,
         scale: tuple[float, float] | None = None,
         shear: float | tuple[float, float] | None = None,
         fill: float = 0.0,
@@ -186,8 +186,10 @@ class RandomAffine(RandomTransform):
         self.degrees = _range(degrees, "degrees", -np.inf, np.inf)
         self.shear = _range(shear or 0.0, "shear", -89.0, 89.0)
         self.scale = _range((1.0, 1.0) if scale is None else scale, "scale", 1e-3, 1e3)
-        across, down = (0.0, 0.0) if translate is None else translate
-        self.translate = tuple(_range(t, "translate", -1.0, 1.0) for t in (across, down))
+        shifts = translate if isinstance(translate, Sequence) else [translate or 0.0] * 2
+        if len(shifts) != 2:
+            raise ValueError(f"RandomAffine: translate must be a number or two, got {translate}")
+        self.translate = tuple(_range(shift, "translate", -1.0, 1.0) for shift in shifts)
 
     def deform(self, images: Array, generator: Generator) -> Array:
         """Return the batch deformed; see the class."""
