@@ -1,0 +1,363 @@
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from tinydl import checkpoint, random, storage
+from tinydl.checkpoint import CheckpointError, capture, load, load_weights, restore, save, save_weights
+from tinydl.nn.module import Module, Parameter
+from tinydl.optim import EMA, SGD, Adam
+from tinydl.optim.lr_scheduler import OneCycleLR, StepLR
+from tinydl.tensor import Tensor
+
+
+class Net(Module):
+    def __init__(self, out=2):
+        super().__init__()
+        rng = random.default_generator()
+        self.weight = Parameter(rng.standard_normal((out, 3)).astype(np.float32))
+        self.bias = Parameter(np.zeros(out, np.float32))
+        self.register_buffer("count", Tensor(np.array(0)))
+
+
+class Position:
+    """A loader's place in the epoch."""
+
+    def __init__(self, value=0):
+        self.value = value
+
+    def state_dict(self):
+        return {"value": self.value}
+
+    def load_state_dict(self, state):
+        self.value = state["value"]
+
+
+def same(a, b):
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and list(a) == list(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and a == b
+
+
+# ---- states
+
+
+STATE = {
+    "epoch": 3,
+    "best": float("inf"),
+    "groups": [{"betas": (0.9, 0.999), "lr": 0.1}],
+    "state": {0: {"step": 7, "exp_avg": np.ones((2, 2), np.float32)}, 1: {}},
+    "mask": np.array([True, False]),
+    "none": None,
+    "empty": np.zeros((0, 3)),
+    "scalar": np.array(5, np.int8),
+}
+
+
+def test_save_and_load(tmp_path):
+    save(tmp_path / "s", STATE)
+    assert same(load(tmp_path / "s"), STATE)
+    save(str(tmp_path / "s"), [1, "two"])
+    assert load(str(tmp_path / "s")) == [1, "two"]
+    assert os.listdir(tmp_path) == ["s"]
+
+
+def test_loaded_arrays_are_ones_own(tmp_path):
+    save(tmp_path / "s", STATE)
+    state = load(tmp_path / "s")
+    state["mask"][...] = False
+    assert same(load(tmp_path / "s"), STATE)
+
+
+def test_every_damage_is_refused(tmp_path):
+    path = tmp_path / "s"
+    save(path, {"w": np.ones(2, np.float32), 3: (float("nan"), None)})
+    data = path.read_bytes()
+    for i in range(len(data)):
+        for damaged in (data[:i], data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :]):
+            path.write_bytes(damaged)
+            with pytest.raises(CheckpointError):
+                load(path)
+
+
+def test_what_cannot_be_saved_leaves_the_old_file(tmp_path):
+    save(tmp_path / "s", STATE)
+    for state in ({"a": np.array([object()])}, {"a": lambda: None}, {"a": np.ones(2, np.float16)}):
+        with pytest.raises(TypeError, match=r"state\['a'\]"):
+            save(tmp_path / "s", state)
+    assert same(load(tmp_path / "s"), STATE)
+    assert os.listdir(tmp_path) == ["s"]
+
+
+def test_a_newer_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "FORMAT", storage.FORMAT + 1)
+    save(tmp_path / "s", STATE)
+    save_weights(tmp_path / "w", {"a": np.ones(1)})
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="format 2"):
+        load(tmp_path / "s")
+    with pytest.raises(CheckpointError, match="format 2"):
+        load_weights(tmp_path / "w", Net())
+
+
+# ---- weights
+
+
+def test_weights_go_to_another_model_and_to_other_programs(tmp_path):
+    model, other = Net(), Net()
+    model.count.data = np.array(5)
+    save_weights(tmp_path / "w", model)
+    arrays = load_weights(tmp_path / "w", other)
+    for name, tensor in other.state_dict().items():
+        assert np.array_equal(tensor.data, model.state_dict()[name].data)
+        assert np.array_equal(arrays[name], tensor.data)
+    theirs = safetensors.numpy.load_file(tmp_path / "w")
+    assert same(dict(sorted(theirs.items())), dict(sorted(arrays.items())))
+
+
+def test_weights_of_a_dict_and_of_another_program(tmp_path):
+    model = Net()
+    weights = {"weight": np.ones((2, 3), np.float32), "bias": Tensor([1.0, 2.0]), "count": np.array(9)}
+    save_weights(tmp_path / "w", weights)
+    load_weights(tmp_path / "w", model)
+    assert model.bias.tolist() == [1, 2]
+    safetensors.numpy.save_file(
+        {"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float32), "count": np.array(1)}, tmp_path / "f"
+    )
+    load_weights(tmp_path / "f", model)
+    assert model.bias.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda w: w.pop("bias"), ["bias"]),
+        (lambda w: w.update(more=np.zeros(1)), ["more"]),
+        (lambda w: w.update(weight=np.zeros((3, 2), np.float32)), ["weight"]),
+        (lambda w: w.update(weight=np.zeros((2, 3))), ["weight"]),
+        (lambda w: (w.pop("bias"), w.update(more=np.zeros(1), weight=np.zeros(1))), ["bias", "more", "weight"]),
+    ],
+)
+def test_weights_that_differ_are_refused_and_the_model_is_untouched(tmp_path, change, words):
+    model = Net()
+    before = {name: np.array(t.data) for name, t in model.state_dict().items()}
+    weights = {"weight": np.ones((2, 3), np.float32), "bias": np.ones(2, np.float32), "count": np.array(1)}
+    change(weights)
+    save_weights(tmp_path / "w", weights)
+    with pytest.raises(ValueError) as caught:
+        load_weights(tmp_path / "w", model)
+    assert all(word in str(caught.value) for word in words)
+    assert same({name: np.array(t.data) for name, t in model.state_dict().items()}, before)
+
+
+def test_damaged_weights_are_refused(tmp_path):
+    model, path = Net(), tmp_path / "w"
+    save_weights(path, model)
+    before, data = {name: np.array(t.data) for name, t in model.state_dict().items()}, path.read_bytes()
+    for i in range(len(data)):
+        for damaged in (data[:i], data[:i] + bytes([data[i] ^ 4]) + data[i + 1 :]):
+            path.write_bytes(damaged)
+            with pytest.raises(CheckpointError):
+                load_weights(path, model)
+    assert same({name: np.array(t.data) for name, t in model.state_dict().items()}, before)
+
+
+def test_one_kind_of_file_is_not_taken_for_the_other(tmp_path):
+    save(tmp_path / "s", {"model": {"w": np.ones(1)}})
+    save_weights(tmp_path / "w", {"w": np.ones(1)})
+    with pytest.raises(CheckpointError, match="holds a training state"):
+        load_weights(tmp_path / "s")
+    with pytest.raises(CheckpointError, match="holds weights"):
+        load(tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    "weights", [{0: np.ones(1)}, {"__metadata__": np.ones(1)}, {"w": np.array([None])}, {"w": "x"}]
+)
+def test_weights_need_names_and_numbers(tmp_path, weights):
+    with pytest.raises(TypeError):
+        save_weights(tmp_path / "w", weights)
+    assert os.listdir(tmp_path) == []
+
+
+# ---- a training
+
+
+class Training:
+    """A small training with everything that has a state: model, optimizer, schedule, average, position, random."""
+
+    def __init__(self, seed=0):
+        random.manual_seed(seed)
+        self.model = Net()
+        self.optimizer = Adam(self.model.parameters(), lr=0.1)
+        self.schedule = OneCycleLR(self.optimizer, 0.1, total_steps=20)
+        self.ema = EMA(self.model, 0.9)
+        self.position = Position()
+
+    def parts(self):
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": self.schedule,
+            "ema": self.ema,
+            "loader": self.position,
+        }
+
+    def run(self, steps):
+        for _ in range(steps):
+            for p in self.model.parameters():
+                p.grad = Tensor(random.default_generator().standard_normal(p.shape).astype(np.float32))
+            self.optimizer.step()
+            self.schedule.step()
+            self.model.count.data = self.model.count.data + 1
+            self.ema.update()
+            self.position.value += 1
+
+
+def everything(training):
+    return capture(**training.parts())
+
+
+def test_resuming_is_going_on_bit_for_bit(tmp_path):
+    whole = Training()
+    whole.run(5)
+    save(tmp_path / "s", capture(**whole.parts(), extra={"epoch": 1, "history": [(0.5, None)]}))
+    whole.run(5)
+    after_whole = everything(whole)
+    resumed = Training(seed=99)
+    resumed.run(2)
+    extra = restore(load(tmp_path / "s"), **resumed.parts())
+    assert extra == {"epoch": 1, "history": [(0.5, None)]}
+    resumed.run(5)
+    assert same(everything(resumed), after_whole)
+
+
+def test_a_new_process_resumes_bit_for_bit(tmp_path):
+    code = """
+        import sys, importlib.util
+        spec = importlib.util.spec_from_file_location("t", sys.argv[1])
+        t = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(t)
+        training = t.Training(seed=int(sys.argv[4]))
+        if sys.argv[2] != "-":
+            t.restore(t.load(sys.argv[2]), **training.parts())
+        training.run(int(sys.argv[5]))
+        t.save(sys.argv[3], t.everything(training))
+    """
+
+    def process(source, target, seed, steps):
+        arguments = [__file__, source, target, str(seed), str(steps)]
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code), *arguments], check=True, timeout=120)
+
+    process("-", str(tmp_path / "ten"), 3, 10)
+    process("-", str(tmp_path / "six"), 3, 6)
+    process(str(tmp_path / "six"), str(tmp_path / "again"), 8, 4)
+    assert (tmp_path / "again").read_bytes() != (tmp_path / "six").read_bytes()
+    assert same(load(tmp_path / "again"), load(tmp_path / "ten"))
+
+
+def test_a_capture_is_a_snapshot():
+    training = Training()
+    training.run(2)
+    state = everything(training)
+    kept = np.array(state["model"]["weight"]), np.array(state["optimizer"]["state"][0]["exp_avg"])
+    training.run(2)
+    assert np.array_equal(state["model"]["weight"], kept[0])
+    assert np.array_equal(state["optimizer"]["state"][0]["exp_avg"], kept[1])
+    restore(state, **training.parts())
+    training.run(2)
+    assert np.array_equal(state["model"]["weight"], kept[0])
+
+
+def spoilt(state, part):
+    """Return `state` with one part that does not fit."""
+    if part == "model":
+        return state | {"model": state["model"] | {"weight": np.zeros((5, 3), np.float32)}}
+    if part == "optimizer":
+        return state | {"optimizer": SGD([Tensor([1.0])], lr=0.1).state_dict()}
+    if part == "scheduler":
+        return state | {"scheduler": {"last_epoch": 3}}
+    if part == "ema":
+        return state | {"ema": state["ema"] | {"decay": 0.5}}
+    if part == "loader":
+        return state | {"loader": {}}
+    return state | {"random": {"bit_generator": "MT19937"}}
+
+
+@pytest.mark.parametrize("part", ["model", "optimizer", "scheduler", "ema", "loader", "random"])
+def test_one_part_that_does_not_fit_and_nothing_changes(part):
+    training = Training()
+    training.run(3)
+    state = everything(training)
+    training.run(3)
+    before = everything(training)
+    arrays = [p.data for p in training.model.parameters()]
+    with pytest.raises(CheckpointError, match=part):
+        restore(spoilt(state, part), **training.parts())
+    assert same(everything(training), before)
+    assert all(p.data is array for p, array in zip(training.model.parameters(), arrays))
+
+
+def test_what_each_part_said_is_listed():
+    training = Training()
+    state = spoilt(spoilt(spoilt(everything(training), "model"), "ema"), "random")
+    with pytest.raises(CheckpointError) as caught:
+        restore(state, **training.parts())
+    assert all(word in str(caught.value) for word in ("model:", "weight", "ema:", "decay", "random:"))
+
+
+def test_an_interruption_in_the_middle_is_undone():
+    class Interrupted(Position):
+        def load_state_dict(self, state):
+            super().load_state_dict(state)
+            if state["value"] == 3:
+                raise KeyboardInterrupt
+
+    training = Training()
+    training.position = Interrupted()
+    training.run(3)
+    state = everything(training)
+    training.run(3)
+    before = everything(training)
+    with pytest.raises(KeyboardInterrupt):
+        restore(state, **training.parts())
+    assert same(everything(training), before)
+
+
+def test_missing_and_extra_parts_are_refused():
+    training = Training()
+    state = everything(training)
+    parts = training.parts()
+    del parts["ema"]
+    with pytest.raises(CheckpointError, match="scheduler2: missing from the state\nema: not known here"):
+        restore(state, **parts, scheduler2=StepLR(training.optimizer, 1))
+    with pytest.raises(CheckpointError, match="random: missing"):
+        restore({}, **parts)
+
+
+def test_parts_that_are_none_are_left_out():
+    model = Net()
+    state = capture(model=model, scheduler=None)
+    assert list(state) == ["model", "random", "extra"]
+    assert restore(state, model=model, scheduler=None, ema=None) is None
+
+
+def test_what_has_no_state_is_refused():
+    with pytest.raises(TypeError, match="loader must have state_dict"):
+        capture(loader=[1, 2])
+    with pytest.raises(TypeError, match="'random' is the name"):
+        capture(random=Position())
+    with pytest.raises(TypeError, match=r"state\['loader'\]\['value'\]"):
+        capture(loader=Position(object()))
+
+
+def test_the_public_names():
+    assert {"save", "load", "save_weights", "load_weights", "capture", "restore"} <= set(checkpoint.__all__)
