@@ -45,9 +45,8 @@ def njit(function: F) -> F:
     """Compile `function` when it is first called, to machine code that runs without the GIL.
 
     Division by zero gives Inf or NaN as in NumPy. Sums may be reordered and products fused, which vectorises
-    them, but NaN and Inf keep their meaning: full `fastmath` would make `isnan` false. A kernel calls no
-    compiled function of another file. With NUMBA_DISABLE_JIT=1 kernels run interpreted, for debuggers and
-    coverage.
+    them, but NaN and Inf keep their meaning: full `fastmath` would make `isnan` false. With NUMBA_DISABLE_JIT=1
+    kernels run interpreted, for debuggers and coverage.
 
     >>> @njit
     ... def double(x):
@@ -55,14 +54,22 @@ def njit(function: F) -> F:
     >>> double(2.0)
     4.0
     """
-    fastmath = {"contract", "reassoc", "arcp", "nsz"}
-    kernel = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
-    if kernel is function:
-        return np.errstate(all="ignore")(function)
+    kernel = _compile(function, nogil=True)
     folder = cache_folder()
-    if folder is not None and Path(function.__code__.co_filename).exists():
+    if kernel is not function and folder is not None and Path(function.__code__.co_filename).exists():
         kernel._cache = _cache_in(folder, function)
     return cast(F, kernel)
+
+
+def inline(function: F) -> F:
+    """Compile a helper that becomes part of each kernel that calls it, so that its loop can be vectorised."""
+    return cast(F, _compile(function, forceinline=True))
+
+
+def _compile(function: F, **options: bool) -> Any:
+    fastmath = {"contract", "reassoc", "arcp", "nsz"}
+    kernel = numba.njit(error_model="numpy", fastmath=fastmath, **options)(function)
+    return np.errstate(all="ignore")(function) if kernel is function else kernel
 
 
 @functools.cache
@@ -72,7 +79,7 @@ def cache_folder() -> Path | None:
     The first that is usable of: TINYDL_CACHE, the platform's cache folder of the user, the temporary folder.
     """
     key = hashlib.sha256(f"{sys.version} {np.__version__} {numba.__version__}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         key.update(source.read_bytes())
     for root in _cache_roots():
         with contextlib.suppress(OSError):
@@ -130,6 +137,10 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
         except Exception:
             self._forget()
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """Return what tells this function's versions apart: Numba's own key is never found again by closures."""
+        return sig, codegen.magic_tuple()
 
     def _forget(self) -> None:
         """Delete this function's files; the other functions keep theirs."""

@@ -1,3 +1,227 @@
-"""To come: until then the reference kernels serve."""
+"""Normalization with the channels last in memory, so that the loop over them becomes vector instructions.
 
-__all__: list[str] = []
+Few channels would make short loops. So as many rows as fill WIDTH numbers are taken as one wide row, and the
+numbers of a channel (mean, weight, …) are repeated to match it. Each kernel's docstring is its reference twin's.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tinydl.kernels import threads
+from tinydl.kernels.buffers import empty
+from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.layout import GRAIN, from_rows, plain, share_out, to_rows
+from tinydl.kernels.reference import norm as reference
+from tinydl.shapes import Array
+
+__all__ = reference.__all__
+
+WIDTH = 128
+"""Numbers in a wide row: eight to sixteen vector registers, enough to hide the latency of the sums."""
+
+
+def _width(C: int) -> int:
+    """Return the size of a wide row, a multiple of C."""
+    return C * max(1, WIDTH // max(C, 1))
+
+
+def _sums_of(loop: Callable[..., None], arrays: tuple[Array, ...], wide: Array) -> Array:
+    """Return (threads, 2, width): what `loop(sums, *arrays, wide)` adds to sums, for each thread's wide rows."""
+    width, size = max(wide.size, 1), arrays[0].size
+    sums: Array = np.zeros((threads.num_threads(), 2, wide.size))
+
+    def task(start: int, stop: int, worker: int) -> None:
+        loop(sums[worker], *[a[start * width : stop * width] for a in arrays], wide)
+
+    threads.run(task, -(-size // width), GRAIN // width + 1)
+    return sums
+
+
+# --- forward ---
+
+
+@njit
+def _origin(origin: Array, x: Array, C: int) -> None:
+    """Set the wide `origin` to the first row, with 0 for Inf and NaN."""
+    for j in range(origin.size):
+        origin[j] = x[j % C] if x.size > 0 and abs(x[j % C]) < math.inf else 0
+
+
+@njit
+def _sums(sums: Array, x: Array, origin: Array) -> None:
+    """Add (Σ d, Σ d²), d = x − origin, over wide rows.
+
+    A sum of squares is as precise as two passes if the origin lies among the data: then (mean − origin)² is at
+    most n·var (Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", section 3).
+    """
+    width = origin.size
+    first, second = sums[0], sums[1]
+    for i in range(0, x.size, width):
+        row = x[i : i + width]
+        for j in range(row.size):
+            d = row[j] - origin[j]
+            first[j] += d
+            second[j] += d * d
+
+
+@njit
+def _statistics(
+    sums: Array, origin: Array, n: int, eps: float, weight: Array, bias: Array, mean_var_rstd: Array, scale_shift: Array
+) -> None:
+    """Make each channel's statistics of the sums; y = (x − origin)·scale + shift, scale and shift wide."""
+    for c in range(weight.size):
+        first, second = sums[:, 0, c :: weight.size].sum(), sums[:, 1, c :: weight.size].sum()
+        offset = first / n
+        var = second / n - offset * offset
+        var = 0.0 if var < 0 else var
+        rstd = 1 / math.sqrt(var + eps)
+        mean_var_rstd[0, c] = origin[c] + offset
+        mean_var_rstd[1, c] = var
+        mean_var_rstd[2, c] = rstd
+        scale_shift[0, c :: weight.size] = weight[c] * rstd
+        scale_shift[1, c :: weight.size] = bias[c] - weight[c] * rstd * offset
+
+
+@njit
+def _affine(y: Array, x: Array, origin: Array, scale_shift: Array) -> None:
+    """Set y = (x − origin)·scale + shift on wide rows."""
+    width = origin.size
+    scale, shift = scale_shift[0], scale_shift[1]
+    for i in range(0, x.size, width):
+        y_row, row = y[i : i + width], x[i : i + width]
+        for j in range(row.size):
+            y_row[j] = (row[j] - origin[j]) * scale[j] + shift[j]
+
+
+@functools.wraps(reference.batch_norm)
+def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
+    dtype, C = x.dtype.newbyteorder("="), x.shape[1]
+    matrix, width = to_rows(x, 1, dtype), _width(C)
+    numbers = matrix.reshape(-1)
+    weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
+    bias = np.zeros(C, dtype) if bias is None else plain(bias, dtype)
+    origin, scale_shift, mean_var_rstd = np.empty(width, dtype), np.empty((2, width), dtype), np.empty((3, C), dtype)
+    _origin(origin, numbers, C)
+    sums = _sums_of(_sums, (numbers,), origin)
+    _statistics(sums, origin, len(matrix), eps, weight, bias, mean_var_rstd, scale_shift)
+    y = empty(matrix.shape, dtype)
+    share_out(_affine, (y.reshape(-1), numbers), origin, scale_shift, unit=max(width, 1))
+    mean, var, rstd = mean_var_rstd
+    return from_rows(y, x.shape, 1), mean, var, rstd
+
+
+@functools.wraps(reference.channel_affine)
+def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
+    dtype, C = x.dtype.newbyteorder("="), x.shape[1]
+    matrix, width = to_rows(x, 1, dtype), _width(C)
+    origin: Array = np.zeros(width, dtype)
+    scale_shift = np.tile(np.array((scale, shift), dtype), width // max(C, 1))
+    y = empty(matrix.shape, dtype)
+    share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), origin, scale_shift, unit=max(width, 1))
+    return from_rows(y, x.shape, 1)
+
+
+# --- backward ---
+
+
+@njit
+def _grad_sums(sums: Array, g: Array, x: Array, mean: Array) -> None:
+    """Add (Σ g, Σ g·(x − mean)) over wide rows."""
+    width = mean.size
+    first, second = sums[0], sums[1]
+    for i in range(0, x.size, width):
+        g_row, row = g[i : i + width], x[i : i + width]
+        for j in range(row.size):
+            first[j] += g_row[j]
+            second[j] += g_row[j] * (row[j] - mean[j])
+
+
+@njit
+def _grad_coefficients(sums: Array, n: int, weight: Array, rstd: Array, gw_gb: Array, coefficients: Array) -> None:
+    """Make gw, gb of the sums, and the wide a, b, d of gx = a·g + b·(x − mean) + d."""
+    for c in range(weight.size):
+        gb, gw = sums[:, 0, c :: weight.size].sum(), sums[:, 1, c :: weight.size].sum() * rstd[c]
+        gw_gb[0, c], gw_gb[1, c] = gw, gb
+        a = weight[c] * rstd[c]
+        coefficients[0, c :: weight.size] = a
+        coefficients[1, c :: weight.size] = -a * rstd[c] * gw / n
+        coefficients[2, c :: weight.size] = -a * gb / n
+
+
+@njit
+def _grad(gx: Array, g: Array, x: Array, mean: Array, coefficients: Array) -> None:
+    """Set gx = a·g + b·(x − mean) + d on wide rows."""
+    width = mean.size
+    a, b, d = coefficients[0], coefficients[1], coefficients[2]
+    for i in range(0, x.size, width):
+        gx_row, g_row, row = gx[i : i + width], g[i : i + width], x[i : i + width]
+        for j in range(row.size):
+            gx_row[j] = a[j] * g_row[j] + b[j] * (row[j] - mean[j]) + d[j]
+
+
+@functools.wraps(reference.batch_norm_grad)
+def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array) -> tuple[Array, Array, Array]:
+    dtype, C = x.dtype.newbyteorder("="), x.shape[1]
+    matrix, width = to_rows(x, 1, dtype), _width(C)
+    numbers, g_numbers = matrix.reshape(-1), to_rows(g, 1, dtype).reshape(-1)
+    weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
+    wide_mean = np.tile(plain(mean, dtype), width // max(C, 1))
+    gw_gb, coefficients = np.empty((2, C), dtype), np.empty((3, width), dtype)
+    sums = _sums_of(_grad_sums, (g_numbers, numbers), wide_mean)
+    _grad_coefficients(sums, len(matrix), weight, plain(rstd, dtype), gw_gb, coefficients)
+    gx = empty(matrix.shape, dtype)
+    share_out(_grad, (gx.reshape(-1), g_numbers, numbers), wide_mean, coefficients, unit=max(width, 1))
+    return from_rows(gx, x.shape, 1), gw_gb[0], gw_gb[1]
+
+
+# --- rows ---
+
+
+@njit
+def _standardize(y: Array, rstd: Array, x: Array, eps: float) -> None:
+    for i in range(rstd.size):
+        row, y_row = x[i], y[i]
+        total, square = 0.0, 0.0
+        for j in range(row.size):
+            total += row[j]
+        mean = total / row.size
+        for j in range(row.size):
+            square += (row[j] - mean) * (row[j] - mean)
+        scale = 1 / math.sqrt(square / row.size + eps)
+        for j in range(row.size):
+            y_row[j] = (row[j] - mean) * scale
+        rstd[i] = scale
+
+
+@functools.wraps(reference.standardize)
+def standardize(x: Array, eps: float) -> tuple[Array, Array]:
+    dtype = x.dtype.newbyteorder("=")
+    y, rstd = empty(x.shape, dtype), np.empty(len(x), dtype)
+    share_out(_standardize, (y, rstd, plain(x, dtype)), float(eps))
+    return y, rstd
+
+
+@njit
+def _standardize_grad(gx: Array, g: Array, y: Array, rstd: Array) -> None:
+    for i in range(rstd.size):
+        gx_row, g_row, y_row, scale = gx[i], g[i], y[i], rstd[i]
+        total, product = 0.0, 0.0
+        for j in range(g_row.size):
+            total += g_row[j]
+            product += g_row[j] * y_row[j]
+        mean_g, mean_gy = total / g_row.size, product / g_row.size
+        for j in range(g_row.size):
+            gx_row[j] = scale * (g_row[j] - mean_g - y_row[j] * mean_gy)
+
+
+@functools.wraps(reference.standardize_grad)
+def standardize_grad(g: Array, y: Array, rstd: Array) -> Array:
+    dtype = y.dtype.newbyteorder("=")
+    gx = empty(y.shape, dtype)
+    share_out(_standardize_grad, (gx, plain(g, dtype), plain(y, dtype), plain(rstd, dtype)))
+    return gx

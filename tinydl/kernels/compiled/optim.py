@@ -1,3 +1,173 @@
-"""To come: until then the reference kernels serve."""
+"""One step of each optimizer in a single pass over memory. Each kernel's docstring is its reference twin's.
 
-__all__: list[str] = []
+A state that is absent is None, which to Numba is a type: the code for it is left out when that case is compiled.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.layout import flat, share_out
+from tinydl.kernels.reference import optim as reference
+from tinydl.shapes import Array
+
+__all__ = reference.__all__
+
+
+def _update(
+    loop: Callable[..., None],
+    twin: Callable[..., None],
+    p: Array,
+    g: Array,
+    states: tuple[Array | None, ...],
+    *parameters: float,
+) -> None:
+    """Call `loop` on the memory of p, g and the states; `twin` serves arrays with gaps or foreign bytes."""
+    for state in (p, *states):
+        if state is not None and not (
+            state.flags.forc and state.flags.behaved and state.strides == p.strides and state.dtype.isnative
+        ):
+            twin(p, g, *states, *parameters)
+            return
+    flats = [None if state is None else flat(state, p) for state in states]
+    share_out(loop, (flat(p, p), flat(g, p), *flats), *parameters)
+
+
+@njit
+def _sgd(
+    p: Array,
+    g: Array,
+    velocity: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    first: bool,
+) -> None:
+    T = p.dtype.type
+    for i in range(p.size):
+        d = g[i] + T(weight_decay) * p[i] if weight_decay != 0 else g[i]
+        if velocity is not None:
+            velocity[i] = d if first else T(momentum) * velocity[i] + T(1 - dampening) * d
+            d = d + T(momentum) * velocity[i] if nesterov else velocity[i]
+        p[i] -= T(lr) * d
+
+
+@functools.wraps(reference.sgd_step)
+def sgd_step(
+    p: Array,
+    g: Array,
+    velocity: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    first: bool,
+) -> None:
+    numbers = float(lr), float(momentum), float(dampening), bool(nesterov), float(weight_decay), bool(first)
+    _update(_sgd, reference.sgd_step, p, g, (velocity,), *numbers)
+
+
+@njit
+def _adam(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    step: int,
+) -> None:
+    T = p.dtype.type
+    rate = T(lr / (1 - beta1**step))
+    correction = T(math.sqrt(1 - beta2**step))
+    shrink = T(1 - lr * weight_decay if decoupled else 1)
+    for i in range(p.size):
+        d = g[i] if decoupled or weight_decay == 0 else g[i] + T(weight_decay) * p[i]
+        m[i] += T(1 - beta1) * (d - m[i])
+        v[i] = T(beta2) * v[i] + T(1 - beta2) * (d * d)
+        p[i] = shrink * p[i] - rate * (m[i] / (math.sqrt(v[i]) / correction + T(eps)))
+
+
+@functools.wraps(reference.adam_step)
+def adam_step(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    step: int,
+) -> None:
+    numbers = float(lr), float(beta1), float(beta2), float(eps), float(weight_decay), bool(decoupled), int(step)
+    _update(_adam, reference.adam_step, p, g, (m, v), *numbers)
+
+
+@njit
+def _rmsprop(
+    p: Array,
+    g: Array,
+    square: Array,
+    grad_avg: Array | None,
+    velocity: Array | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
+    T = p.dtype.type
+    for i in range(p.size):
+        d = g[i] + T(weight_decay) * p[i] if weight_decay != 0 else g[i]
+        square[i] = T(alpha) * square[i] + T(1 - alpha) * (d * d)
+        variance = square[i]
+        if grad_avg is not None:
+            grad_avg[i] += T(1 - alpha) * (d - grad_avg[i])
+            variance -= grad_avg[i] * grad_avg[i]
+        d /= math.sqrt(variance) + T(eps)
+        if velocity is not None:
+            d += T(momentum) * velocity[i]
+            velocity[i] = d
+        p[i] -= T(lr) * d
+
+
+@functools.wraps(reference.rmsprop_step)
+def rmsprop_step(
+    p: Array,
+    g: Array,
+    square: Array,
+    grad_avg: Array | None,
+    velocity: Array | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
+    numbers = float(lr), float(alpha), float(eps), float(weight_decay), float(momentum)
+    _update(_rmsprop, reference.rmsprop_step, p, g, (square, grad_avg, velocity), *numbers)
+
+
+@njit
+def _ema(average: Array, p: Array, decay: float) -> None:
+    T = average.dtype.type
+    for i in range(average.size):
+        average[i] = T(decay) * average[i] + T(1 - decay) * p[i]
+
+
+@functools.wraps(reference.ema_step)
+def ema_step(average: Array, p: Array, decay: float) -> None:
+    _update(_ema, reference.ema_step, average, p, (), float(decay))

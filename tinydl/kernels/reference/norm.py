@@ -24,6 +24,7 @@ def _along_channels(values: Array, x: Array) -> Array:
     return values.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
+@np.errstate(all="ignore")
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
     """Return y = weight·(x − mean)·rstd + bias, and each channel's mean, var and rstd = 1/√(var + eps).
 
@@ -35,18 +36,18 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     >>> y.ravel(), mean, var
     (array([-1.,  1.]), array([2.]), array([1.]))
     """
-    with np.errstate(all="ignore"):
-        mean = x.mean(_others(x), dtype=np.float64)
-        centred = x - _along_channels(mean, x)
-        var = (centred * centred).mean(_others(x))
-        rstd = 1 / np.sqrt(var + eps)
-        y = centred * _along_channels(rstd if weight is None else rstd * weight, x)
-        if bias is not None:
-            y = y + _along_channels(bias, x)
+    mean = x.mean(_others(x), dtype=np.float64)
+    centred = x - _along_channels(mean, x)
+    var = (centred * centred).mean(_others(x))
+    rstd = 1 / np.sqrt(var + eps)
+    y = centred * _along_channels(rstd if weight is None else rstd * weight, x)
+    if bias is not None:
+        y = y + _along_channels(bias, x)
     dtype = x.dtype.newbyteorder("=")
     return y.astype(dtype), mean.astype(dtype), var.astype(dtype), rstd.astype(dtype)
 
 
+@np.errstate(all="ignore")
 def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array) -> tuple[Array, Array, Array]:
     """Return the gradients of `batch_norm` by x, weight and bias.
 
@@ -56,17 +57,17 @@ def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd:
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.
     """
     n = x.size // max(x.shape[1], 1)
-    with np.errstate(all="ignore"):
-        normal = (x - _along_channels(mean, x)) * _along_channels(rstd, x)
-        gb = g.sum(_others(x), dtype=np.float64)
-        gw = (g * normal).sum(_others(x), dtype=np.float64)
-        scale = rstd if weight is None else rstd * weight
-        centred = g - _along_channels(gb / n, x) - normal * _along_channels(gw / n, x)
-        gx = _along_channels(scale, x) * centred
+    normal = (x - _along_channels(mean, x)) * _along_channels(rstd, x)
+    gb = g.sum(_others(x), dtype=np.float64)
+    gw = (g * normal).sum(_others(x), dtype=np.float64)
+    scale = rstd if weight is None else rstd * weight
+    centred = g - _along_channels(gb / n, x) - normal * _along_channels(gw / n, x)
+    gx = _along_channels(scale, x) * centred
     dtype = x.dtype.newbyteorder("=")
     return gx.astype(dtype), gw.astype(dtype), gb.astype(dtype)
 
 
+@np.errstate(all="ignore")
 def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
     """Return x·scale + shift with one scale and one shift a channel: batch norm with fixed statistics.
 
@@ -75,10 +76,10 @@ def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
     >>> channel_affine(np.array([[1.0, 2.0]]), np.array([10.0, 100.0]), np.array([0.0, 1.0]))
     array([[ 10., 201.]])
     """
-    with np.errstate(all="ignore"):
-        return x * _along_channels(scale, x) + _along_channels(shift, x)
+    return x * _along_channels(scale, x) + _along_channels(shift, x)
 
 
+@np.errstate(all="ignore")
 def standardize(x: Array, eps: float) -> tuple[Array, Array]:
     """Return y = (x − mean)·rstd of each row, and rstd = 1/√(var + eps).
 
@@ -88,16 +89,15 @@ def standardize(x: Array, eps: float) -> tuple[Array, Array]:
     >>> standardize(np.array([[1.0, 3.0]]), 0.0)
     (array([[-1.,  1.]]), array([1.]))
     """
-    with np.errstate(all="ignore"):
-        centred = x - x.mean(1, dtype=np.float64, keepdims=True)
-        rstd = 1 / np.sqrt((centred * centred).mean(1, keepdims=True) + eps)
+    centred = x - x.mean(1, dtype=np.float64, keepdims=True)
+    rstd = 1 / np.sqrt((centred * centred).mean(1, keepdims=True) + eps)
     dtype = x.dtype.newbyteorder("=")
     return (centred * rstd).astype(dtype), rstd[:, 0].astype(dtype)
 
 
+@np.errstate(all="ignore")
 def standardize_grad(g: Array, y: Array, rstd: Array) -> Array:
     """Return rstd · (g − mean(g) − y·mean(g·y)), the means along each row."""
-    with np.errstate(all="ignore"):
-        mean_g = g.mean(1, dtype=np.float64, keepdims=True)
-        mean_gy = (g * y).mean(1, dtype=np.float64, keepdims=True)
-        return (rstd[:, None] * (g - mean_g - y * mean_gy)).astype(y.dtype.newbyteorder("="))
+    mean_g = g.mean(1, dtype=np.float64, keepdims=True)
+    mean_gy = (g * y).mean(1, dtype=np.float64, keepdims=True)
+    return (rstd[:, None] * (g - mean_g - y * mean_gy)).astype(y.dtype.newbyteorder("="))

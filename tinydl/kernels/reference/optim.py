@@ -16,6 +16,7 @@ from tinydl.shapes import Array
 __all__ = ["sgd_step", "adam_step", "rmsprop_step", "ema_step"]
 
 
+@np.errstate(all="ignore")
 def sgd_step(
     p: Array,
     g: Array,
@@ -47,6 +48,7 @@ def sgd_step(
     p -= lr * g
 
 
+@np.errstate(all="ignore")
 def adam_step(
     p: Array,
     g: Array,
@@ -81,6 +83,7 @@ def adam_step(
     p -= lr / (1 - beta1**step) * (m / (np.sqrt(v) / math.sqrt(1 - beta2**step) + eps))
 
 
+@np.errstate(all="ignore")
 def rmsprop_step(
     p: Array,
     g: Array,
@@ -120,6 +123,7 @@ def rmsprop_step(
     p -= lr * update
 
 
+@np.errstate(all="ignore")
 def ema_step(average: Array, p: Array, decay: float) -> None:
     """Set average ← decay·average + (1 − decay)·p.
 

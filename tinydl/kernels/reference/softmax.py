@@ -18,6 +18,7 @@ def _shifted(x: Array, axis: int) -> Array:
     return x - x.max(axis, keepdims=True, initial=-np.inf)
 
 
+@np.errstate(all="ignore")
 def softmax(x: Array, axis: int) -> Array:
     """Return yᵢ = e^xᵢ / Σⱼ e^xⱼ along `axis`.
 
@@ -26,34 +27,34 @@ def softmax(x: Array, axis: int) -> Array:
     >>> softmax(np.array([[0.0, np.log(3)], [1e4, -1e4]]), axis=1)
     array([[0.25, 0.75], [1.  , 0.  ]])
     """
-    with np.errstate(all="ignore"):
-        e = np.exp(_shifted(x, axis))
-        return e / e.sum(axis, keepdims=True)
+    e = np.exp(_shifted(x, axis))
+    return e / e.sum(axis, keepdims=True)
 
 
+@np.errstate(all="ignore")
 def softmax_grad(g: Array, y: Array, axis: int) -> Array:
     """Return y · (g − Σ g·y), the sum along `axis`."""
-    with np.errstate(all="ignore"):
-        return y * (g - (g * y).sum(axis, keepdims=True))
+    return y * (g - (g * y).sum(axis, keepdims=True))
 
 
+@np.errstate(all="ignore")
 def log_softmax(x: Array, axis: int) -> Array:
     """Return yᵢ = xᵢ − log Σⱼ e^xⱼ along `axis`.
 
     >>> log_softmax(np.array([1e4, 0.0]), axis=0)
     array([     0., -10000.])
     """
-    with np.errstate(all="ignore"):
-        shifted = _shifted(x, axis)
-        return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+    shifted = _shifted(x, axis)
+    return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
 
+@np.errstate(all="ignore")
 def log_softmax_grad(g: Array, y: Array, axis: int) -> Array:
     """Return g − e^y · Σ g, the sum along `axis`."""
-    with np.errstate(all="ignore"):
-        return g - np.exp(y) * g.sum(axis, keepdims=True)
+    return g - np.exp(y) * g.sum(axis, keepdims=True)
 
 
+@np.errstate(all="ignore")
 def nll(logp: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
     """Return lossₙ = −weight[target[n]] · logp[n, target[n]], and 0 where target[n] is `ignore_index`.
 
@@ -67,6 +68,7 @@ def nll(logp: Array, target: Array, weight: Array | None, ignore_index: int) -> 
     return np.where(counted, loss if weight is None else loss * weight[label], 0)
 
 
+@np.errstate(all="ignore")
 def nll_grad(g: Array, target: Array, weight: Array | None, ignore_index: int, C: int) -> Array:
     """Return gx (N, C): gx[n, target[n]] = −weight[target[n]] · g[n], zero elsewhere and where ignored."""
     counted, label = _labels(target, ignore_index)
