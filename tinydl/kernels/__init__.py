@@ -23,12 +23,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # both twins have these signatures
-    from tinydl.kernels.reference.conv import *  # noqa: F403
-    from tinydl.kernels.reference.depthwise import *  # noqa: F403
+    from tinydl.kernels.reference.conv import *  # noqa: F403  # noqa: F403
+    from tinydl.kernels.reference.depthwise import *  # noqa: F403  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
     from tinydl.kernels.reference.norm import *  # noqa: F403
     from tinydl.kernels.reference.optim import *  # noqa: F403
-    from tinydl.kernels.reference.pool import *  # noqa: F403
+    from tinydl.kernels.reference.pool import *  # noqa: F403  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
 FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool")
@@ -70,12 +70,13 @@ def _select(backend: str, source: str = "kernels.use(backend)") -> None:
 
 def _kernels_of(backend: str) -> dict[str, Callable[..., Any]]:
     """Import the files of `backend` and return the functions that they export, by name."""
-    modules = [import_module(f"{__name__}.{backend}.{family}") for family in FAMILIES]
+    paths = [f"{__name__}.{backend}.{family}" for family in FAMILIES]
+    modules = [import_module(path) for path in paths if find_spec(path)]
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
 def _bind() -> None:
-    """Bind every kernel of the active backend; a cold one without a compiled twin stays the reference one."""
+    """Bind every kernel of the active backend; those without a compiled twin stay the reference ones."""
     global _wanted
     twins = {}
     try:

@@ -70,7 +70,7 @@ def share_out(loop: Callable[..., None], arrays: Sequence[Array | None], *others
 
     Every array has the same length, and slices begin at multiples of `unit`.
     """
-    first = arrays[0]
+    first, unit = arrays[0], max(unit, 1)
     assert first is not None
     n_units = -(-len(first) // unit)
     grain = GRAIN * n_units // max(first.size, 1) + 1

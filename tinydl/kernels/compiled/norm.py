@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tinydl.kernels import threads
 from tinydl.kernels.buffers import empty
-from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.jit import inline, njit
 from tinydl.kernels.compiled.layout import GRAIN, from_rows, plain, share_out, to_rows
 from tinydl.kernels.reference import norm as reference
 from tinydl.shapes import Array
@@ -28,6 +29,19 @@ WIDTH = 128
 def _width(C: int) -> int:
     """Return the size of a wide row, a multiple of C."""
     return C * max(1, WIDTH // max(C, 1))
+
+
+@njit
+def _repeat(wide: Array, values: Array) -> None:
+    for j in range(wide.size):
+        wide[j] = values[j % values.size]
+
+
+def _wide(values: Array, width: int, dtype: np.dtype[Any]) -> Array:
+    """Return the numbers (C,) repeated to the width of a wide row."""
+    wide = np.empty(width, dtype)
+    _repeat(wide, plain(values, dtype))
+    return wide
 
 
 def _sums_of(loop: Callable[..., None], arrays: tuple[Array, ...], wide: Array) -> Array:
@@ -69,13 +83,25 @@ def _sums(sums: Array, x: Array, origin: Array) -> None:
             second[j] += d * d
 
 
+@inline
+def _fold(sums: Array, c: int, C: int) -> tuple[float, float]:
+    """Return channel c's two sums: over the threads, in their order, and over its places in the wide row."""
+    first, second = 0.0, 0.0
+    for worker in range(sums.shape[0]):
+        for j in range(c, sums.shape[2], C):
+            first += sums[worker, 0, j]
+            second += sums[worker, 1, j]
+    return first, second
+
+
 @njit
 def _statistics(
     sums: Array, origin: Array, n: int, eps: float, weight: Array, bias: Array, mean_var_rstd: Array, scale_shift: Array
 ) -> None:
     """Make each channel's statistics of the sums; y = (x − origin)·scale + shift, scale and shift wide."""
-    for c in range(weight.size):
-        first, second = sums[:, 0, c :: weight.size].sum(), sums[:, 1, c :: weight.size].sum()
+    C = weight.size
+    for c in range(C):
+        first, second = _fold(sums, c, C)
         offset = first / n
         var = second / n - offset * offset
         var = 0.0 if var < 0 else var
@@ -83,15 +109,15 @@ def _statistics(
         mean_var_rstd[0, c] = origin[c] + offset
         mean_var_rstd[1, c] = var
         mean_var_rstd[2, c] = rstd
-        scale_shift[0, c :: weight.size] = weight[c] * rstd
-        scale_shift[1, c :: weight.size] = bias[c] - weight[c] * rstd * offset
+        for j in range(c, origin.size, C):
+            scale_shift[0, j] = weight[c] * rstd
+            scale_shift[1, j] = bias[c] - weight[c] * rstd * offset
 
 
 @njit
-def _affine(y: Array, x: Array, origin: Array, scale_shift: Array) -> None:
+def _affine(y: Array, x: Array, origin: Array, scale: Array, shift: Array) -> None:
     """Set y = (x − origin)·scale + shift on wide rows."""
     width = origin.size
-    scale, shift = scale_shift[0], scale_shift[1]
     for i in range(0, x.size, width):
         y_row, row = y[i : i + width], x[i : i + width]
         for j in range(row.size):
@@ -108,21 +134,21 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     origin, scale_shift, mean_var_rstd = np.empty(width, dtype), np.empty((2, width), dtype), np.empty((3, C), dtype)
     _origin(origin, numbers, C)
     sums = _sums_of(_sums, (numbers,), origin)
-    _statistics(sums, origin, len(matrix), eps, weight, bias, mean_var_rstd, scale_shift)
+    _statistics(sums, origin, len(matrix), float(eps), weight, bias, mean_var_rstd, scale_shift)
     y = empty(matrix.shape, dtype)
-    share_out(_affine, (y.reshape(-1), numbers), origin, scale_shift, unit=max(width, 1))
+    share_out(_affine, (y.reshape(-1), numbers), origin, *scale_shift, unit=width)
     mean, var, rstd = mean_var_rstd
     return from_rows(y, x.shape, 1), mean, var, rstd
 
 
 @functools.wraps(reference.channel_affine)
 def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
-    dtype, C = x.dtype.newbyteorder("="), x.shape[1]
-    matrix, width = to_rows(x, 1, dtype), _width(C)
+    dtype, width = x.dtype.newbyteorder("="), _width(x.shape[1])
+    matrix = to_rows(x, 1, dtype)
     origin: Array = np.zeros(width, dtype)
-    scale_shift = np.tile(np.array((scale, shift), dtype), width // max(C, 1))
     y = empty(matrix.shape, dtype)
-    share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), origin, scale_shift, unit=max(width, 1))
+    wide = origin, _wide(scale, width, dtype), _wide(shift, width, dtype)
+    share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), *wide, unit=width)
     return from_rows(y, x.shape, 1)
 
 
@@ -144,13 +170,15 @@ def _grad_sums(sums: Array, g: Array, x: Array, mean: Array) -> None:
 @njit
 def _grad_coefficients(sums: Array, n: int, weight: Array, rstd: Array, gw_gb: Array, coefficients: Array) -> None:
     """Make gw, gb of the sums, and the wide a, b, d of gx = a·g + b·(x − mean) + d."""
-    for c in range(weight.size):
-        gb, gw = sums[:, 0, c :: weight.size].sum(), sums[:, 1, c :: weight.size].sum() * rstd[c]
-        gw_gb[0, c], gw_gb[1, c] = gw, gb
+    C = weight.size
+    for c in range(C):
+        gb, g_centred = _fold(sums, c, C)
+        gw_gb[0, c], gw_gb[1, c] = g_centred * rstd[c], gb
         a = weight[c] * rstd[c]
-        coefficients[0, c :: weight.size] = a
-        coefficients[1, c :: weight.size] = -a * rstd[c] * gw / n
-        coefficients[2, c :: weight.size] = -a * gb / n
+        for j in range(c, coefficients.shape[1], C):
+            coefficients[0, j] = a
+            coefficients[1, j] = -a * rstd[c] * rstd[c] * g_centred / n
+            coefficients[2, j] = -a * gb / n
 
 
 @njit
@@ -170,12 +198,12 @@ def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd:
     matrix, width = to_rows(x, 1, dtype), _width(C)
     numbers, g_numbers = matrix.reshape(-1), to_rows(g, 1, dtype).reshape(-1)
     weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
-    wide_mean = np.tile(plain(mean, dtype), width // max(C, 1))
+    wide_mean = _wide(mean, width, dtype)
     gw_gb, coefficients = np.empty((2, C), dtype), np.empty((3, width), dtype)
     sums = _sums_of(_grad_sums, (g_numbers, numbers), wide_mean)
     _grad_coefficients(sums, len(matrix), weight, plain(rstd, dtype), gw_gb, coefficients)
     gx = empty(matrix.shape, dtype)
-    share_out(_grad, (gx.reshape(-1), g_numbers, numbers), wide_mean, coefficients, unit=max(width, 1))
+    share_out(_grad, (gx.reshape(-1), g_numbers, numbers), wide_mean, coefficients, unit=width)
     return from_rows(gx, x.shape, 1), gw_gb[0], gw_gb[1]
 
 
