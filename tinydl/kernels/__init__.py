@@ -18,21 +18,22 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # both twins have these signatures
-    from tinydl.kernels.reference.conv import *  # noqa: F403  # noqa: F403
-    from tinydl.kernels.reference.depthwise import *  # noqa: F403  # noqa: F403
+    from tinydl.kernels.reference.conv import *  # noqa: F403
+    from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
     from tinydl.kernels.reference.norm import *  # noqa: F403
     from tinydl.kernels.reference.optim import *  # noqa: F403
-    from tinydl.kernels.reference.pool import *  # noqa: F403  # noqa: F403
+    from tinydl.kernels.reference.pool import *  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
 FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool")
-"""The files that exist in `reference/` and in `compiled/`."""
+"""The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""
 
 _wanted = "reference"
 _reference: dict[str, Callable[..., Any]] = {}
@@ -68,6 +69,7 @@ def _select(backend: str, source: str = "kernels.use(backend)") -> None:
         globals().pop(name, None)
 
 
+@cache
 def _kernels_of(backend: str) -> dict[str, Callable[..., Any]]:
     """Import the files of `backend` and return the functions that they export, by name."""
     paths = [f"{__name__}.{backend}.{family}" for family in FAMILIES]
