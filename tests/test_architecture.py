@@ -14,11 +14,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     ["shapes", "random"],
     ["kernels"],
-    ["modes", "methods", "graph", "tensor", "op", "autograd", "creation"],
+    ["dtypes", "modes", "methods", "graph", "tensor", "rule", "op", "autograd", "creation", "names"],
     ["ops"],
     ["gradcheck", "nn", "data"],
     ["optim", "zoo", "storage", "packing", "checkpoint", "interrupts"],
-    ["train", "cost", "callbacks", "plots"],
+    ["plots", "train", "cost", "callbacks"],
     ["config", "experiment"],
     ["commands", "cli", "__main__"],
 ]

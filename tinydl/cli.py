@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_others(commands)
     for command in commands.choices.values():
-        command.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
+        command.add_argument("--debug", action="store_true", default=False, help="show the whole traceback of an error")
     return parser
 
 

@@ -80,7 +80,7 @@ def _run(experiment: Experiment) -> int:
 
 def load_run(path: Path) -> tuple[RunConfig, Module]:
     """Return the config and the best model of a run, from its folder or a checkpoint in it."""
-    file = path / BEST if path.is_dir() else path
+    file = path if path.suffix == ".safetensors" else path / BEST
     config = RunConfig.load(file.parent / "config.json")
     model = make_model(config)
     if file.name == BEST:
@@ -176,7 +176,7 @@ def data(args: Namespace) -> int:
         print(f"{type(part).__name__} {name}: {len(part):,} images, {counts.min():,}–{counts.max():,} a class")
     print(f"cache folder: {cache_folder()}")
     if args.picture:
-        save(image_grid(train_set.images[:100], train_set.labels[:100]), Path(args.picture))
+        save(args.picture, image_grid, train_set.images[:100], train_set.labels[:100])
         print(f"the first 100 images: {args.picture}")
     return 0
 

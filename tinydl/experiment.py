@@ -216,10 +216,10 @@ class Experiment:
 
     def _draw(self, tested: Evaluation) -> None:
         images = self.test.images[: len(tested.targets)]
-        save(curves(self.trainer.history), self.folder / "curves.png")
-        save(confusion(tested.targets, tested.predictions, self.test.classes), self.folder / "confusion.png")
-        shown = mistakes(images, tested.targets, tested.predictions, softmax(tested.logits, 1))
-        save(shown, self.folder / "mistakes.png")
+        found = tested.targets, tested.predictions
+        save(self.folder / "curves.png", curves, self.trainer.history)
+        save(self.folder / "confusion.png", confusion, *found, self.test.classes)
+        save(self.folder / "mistakes.png", mistakes, images, *found, softmax(tested.logits, 1))
 
 
 def test_loader(test: ImageDataset, config: RunConfig) -> DataLoader:
