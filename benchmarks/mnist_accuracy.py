@@ -1,7 +1,7 @@
 """Test accuracy on the real MNIST over several seeds: the figures in README.
 
-Each run is the command a user types, in its own process, with its defaults; the time is from process start to the printed
-accuracy. The test set is touched once a run.
+Each run is the command a user types, in its own process, with its defaults; the time is from process start to the
+printed accuracy. The test set is touched once a run.
 
     python benchmarks/mnist_accuracy.py [--models convnet mlp] [--seeds 3]
 """

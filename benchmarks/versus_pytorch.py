@@ -1,8 +1,9 @@
 """Training step and inference of tinydl against PyTorch, network by network.
 
-Each engine runs in its own fresh process; the processes take turns, a round each, so that a machine whose speed drifts
-is fair to both. PyTorch runs in both memory layouts, and the ratio is to the better one. Both sides free a 31 MB array
-first, which raises glibc's thresholds. Times are medians in ms, float32; a training step is forward, cross entropy, backward, Adam.
+Each engine runs in its own fresh process; the processes take turns, a round each, so that a machine whose speed
+drifts is fair to both. PyTorch runs in both memory layouts, and the ratio is to the better one. Both sides free a 31
+MB array first, which raises glibc's thresholds. Times are medians in ms, float32; a training step is forward, cross
+entropy, backward, Adam.
 
     python benchmarks/versus_pytorch.py [--networks cnn3 mobile] [--batches 32 128] [--modes train infer]
 """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tinydl.optim import EMA
+from tinydl.storage import write_atomically
 from tinydl.train import Callback, Row, Trainer
 
 
@@ -182,12 +184,11 @@ class CSVLog(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write all rows."""
-        part = self.path.with_name(f"{self.path.name}.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(trainer.history[-1]))
-            writer.writeheader()
-            writer.writerows(trainer.history)
-        part.replace(self.path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(trainer.history[-1]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(trainer.history)
+        write_atomically(self.path, text.getvalue().encode())
 
 
 class Average(Callback):

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinydl import zoo
 from tinydl.data import DATASETS
+from tinydl.storage import write_atomically
 
 MODELS = ("convnet", "mlp", "cnn3", "cnn1", "lenetish", "mobile")
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
@@ -95,7 +96,7 @@ class RunConfig:
 
     def save(self, path: Path) -> None:
         """Write the settings as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_atomically(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> RunConfig:
