@@ -17,7 +17,7 @@ import numpy as np
 from tinydl.kernels.buffers import empty_like_layout
 from tinydl.kernels.compiled import scalar
 from tinydl.kernels.compiled.jit import inline, njit
-from tinydl.kernels.compiled.layout import flat, share_out
+from tinydl.kernels.compiled.memory import flat, share_out
 from tinydl.kernels.reference import elementwise as reference
 from tinydl.shapes import Array
 

@@ -16,7 +16,7 @@ import numpy as np
 from tinydl.kernels import threads
 from tinydl.kernels.buffers import empty
 from tinydl.kernels.compiled.jit import inline, njit
-from tinydl.kernels.compiled.layout import GRAIN, from_rows, plain, share_out, to_rows
+from tinydl.kernels.compiled.memory import GRAIN, from_rows, plain, share_out, to_rows
 from tinydl.kernels.reference import norm as reference
 from tinydl.shapes import Array
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from tinydl.kernels.compiled.jit import njit
-from tinydl.kernels.compiled.layout import flat, share_out
+from tinydl.kernels.compiled.memory import flat, share_out
 from tinydl.kernels.reference import optim as reference
 from tinydl.shapes import Array
 

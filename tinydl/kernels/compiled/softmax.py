@@ -12,7 +12,7 @@ import numpy as np
 from tinydl.kernels.buffers import empty
 from tinydl.kernels.compiled import scalar
 from tinydl.kernels.compiled.jit import inline, njit
-from tinydl.kernels.compiled.layout import from_rows, plain, share_out, to_rows
+from tinydl.kernels.compiled.memory import from_rows, plain, share_out, to_rows
 from tinydl.kernels.reference import softmax as reference
 from tinydl.shapes import Array
 
