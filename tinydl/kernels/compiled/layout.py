@@ -1,84 +1,23 @@
-"""Arrays of any layout as one- or two-dimensional memory, and the sharing out of a loop over it.
-
-Whatever the axes' order, strides, byte order or flags of the arguments, kernels see C-contiguous, native, aligned
-and writeable arrays: so each is compiled once for float32 and once for float64. (To Numba a read-only array is
-one more type; it is copied.)
-"""
+"""The one memory layout that compiled convolution and pooling know: channels-last, native, aligned, writable."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
-from numpy.typing import DTypeLike
 
-from tinydl.kernels.threads import run
-from tinydl.shapes import Array, Shape
+from tinydl.kernels import buffers
+from tinydl.shapes import Array
 
-GRAIN = 1 << 17
-"""Numbers that make a second thread worth its while: some 15 µs of work for the cheapest kernels."""
+__all__: list[str] = []
 
 
-def flat(a: Array, like: Array) -> Array:
-    """Return the numbers of `a` as 1-d, of like's dtype and in the memory order of `like`, which must be dense.
+def channels_last(x: Array) -> Array:
+    """Return x (N, C, H, W) as a C-contiguous array (N, H, W, C): a view if it is stored like that, else a copy.
 
-    It is a view if the layouts agree already.
+    Numba compiles anew for read-only and for misaligned arrays, so those are copied as well.
     """
-    if a.strides != like.strides or a.dtype != like.dtype or not a.flags.behaved:
-        copy = np.empty_like(like)
-        copy[...] = a
-        a = copy
-    return a.ravel(order="K")
-
-
-def plain(a: Array, dtype: DTypeLike) -> Array:
-    """Return `a` in the one form that kernels are compiled for: `a` itself, or a copy."""
-    return a if a.flags.carray and a.dtype == dtype else np.array(a, dtype, order="C")
-
-
-def to_rows(a: Array, axis: int, dtype: DTypeLike) -> Array:
-    """Return `a` as (rows, a.shape[axis]), with `axis` last; a view if that is how the memory is ordered.
-
-    >>> to_rows(np.arange(6.0).reshape(2, 3), 0, np.float64)
-    array([[0., 3.],
-           [1., 4.],
-           [2., 5.]])
-    """
-    a = a.reshape(a.shape or 1)
-    moved = a.transpose(*range(axis), *range(axis + 1, a.ndim), axis)
-    return plain(moved.reshape(math.prod(moved.shape[:-1]), a.shape[axis]), dtype)
-
-
-def from_rows(matrix: Array, shape: Shape, axis: int) -> Array:
-    """Return the view of `matrix` whose `to_rows(…, axis)` it is, of the given shape.
-
-    >>> from_rows(np.array([[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]), (2, 3), 0)
-    array([[0., 1., 2.],
-           [3., 4., 5.]])
-    """
-    if not shape:
-        return matrix.reshape(())
-    last = len(shape) - 1
-    moved = matrix.reshape(*shape[:axis], *shape[axis + 1 :], shape[axis])
-    return moved.transpose(*range(axis), last, *range(axis, last))
-
-
-def share_out(loop: Callable[..., None], arrays: Sequence[Array | None], *others: Any, unit: int = 1) -> None:
-    """Call `loop(*arrays, *others)`; if that pays, each thread calls it on its slices of the arrays' first axis.
-
-    Every array has the same length, and slices begin at multiples of `unit`.
-    """
-    first, unit = arrays[0], max(unit, 1)
-    assert first is not None
-    n_units = -(-len(first) // unit)
-    grain = GRAIN * n_units // max(first.size, 1) + 1
-    if n_units < 2 * grain:
-        loop(*arrays, *others)
-        return
-
-    def task(start: int, stop: int, worker: int) -> None:
-        loop(*[None if a is None else a[start * unit : stop * unit] for a in arrays], *others)
-
-    run(task, n_units, grain)
+    view = x.transpose(0, 2, 3, 1)
+    if view.flags.carray and view.dtype.isnative:
+        return view
+    copy = buffers.empty(view.shape, view.dtype.newbyteorder("="))
+    np.copyto(copy, view)
+    return copy

@@ -81,8 +81,8 @@ def avg_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Pair, out_size: Pa
     array([[[[1.5]]]])
     """
     v = windows(x, kernel, stride, padding, (1, 1), out_size, 0.0)
-    areas = _areas(x.shape, kernel, stride, padding, out_size, count_include_pad)
-    return v.sum((-2, -1)) / areas.astype(_native(x))
+    area = areas(x.shape, kernel, stride, padding, out_size, count_include_pad)
+    return v.sum((-2, -1)) / area.astype(_native(x))
 
 
 @np.errstate(all="ignore")
@@ -91,7 +91,7 @@ def avg_pool2d_grad(
 ) -> Array:
     """Return the gradient of ⟨g, avg_pool2d(x)⟩: each g, divided by its count, added to its whole window."""
     h, w = g.shape[2:]
-    share = g / _areas(x_shape, kernel, stride, padding, (h, w), count_include_pad).astype(_native(g))
+    share = g / areas(x_shape, kernel, stride, padding, (h, w), count_include_pad).astype(_native(g))
     return add_windows(np.broadcast_to(share[..., None, None], (*g.shape, *kernel)), x_shape, stride, padding, (1, 1))
 
 
@@ -160,7 +160,7 @@ def counts(n: int, kernel: int, stride: int, padding: int, out_size: int, count_
     return np.minimum(stop, n) - np.maximum(start, 0)
 
 
-def _areas(x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, out_size: Pair, count_include_pad: bool) -> Array:
+def areas(x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, out_size: Pair, count_include_pad: bool) -> Array:
     """Return what each window counts, as an array (H', W')."""
     rows = counts(x_shape[2], kernel[0], stride[0], padding[0], out_size[0], count_include_pad)
     cols = counts(x_shape[3], kernel[1], stride[1], padding[1], out_size[1], count_include_pad)

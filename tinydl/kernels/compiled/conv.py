@@ -1,0 +1,117 @@
+"""Convolution and its gradients by tiles in registers: tile.py has the idea and plan.py the tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinydl.kernels import buffers, threads
+from tinydl.kernels.compiled import depthwise, lowering
+from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.layout import channels_last
+from tinydl.kernels.compiled.plan import Geometry
+from tinydl.kernels.compiled.sweep import sweep
+from tinydl.shapes import Array, Pair, Shape, conv_output_size
+
+__all__ = ["conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_grad"]
+
+
+def conv2d(
+    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Slide `weight` over x: as in the reference twin."""
+    if _is_depthwise(weight.shape, groups):
+        return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation)
+    seen = channels_last(x)
+    geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    y = buffers.empty_nhwc(len(x), len(weight), *geometry.y_size, seen.dtype)
+    packed = _pack(weight, groups, (0, 3, 4, 2, 1), seen.dtype)
+    start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
+    lowering.forward(sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, padding)
+    return y
+
+
+def conv2d_input_grad(
+    g: Array, weight: Array, x_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return the gradient of ⟨g, conv2d(x, weight)⟩ by x: as in the reference twin."""
+    if _is_depthwise(weight.shape, groups):
+        return depthwise.depthwise_conv2d_input_grad(g, weight, x_shape, stride, padding, dilation)
+    seen = channels_last(g)
+    geometry = _geometry(x_shape, weight.shape, stride, padding, dilation, groups)
+    n, c, h, w = x_shape
+    gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
+    packed = _pack(weight, groups, (0, 3, 4, 1, 2), seen.dtype)
+    lowering.input_grad(sweep, seen, packed, gx.transpose(0, 2, 3, 1), geometry, padding)
+    return gx
+
+
+def conv2d_weight_grad(
+    g: Array, x: Array, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return the gradient of ⟨g, conv2d(x, weight)⟩ by the weight: as in the reference twin."""
+    if _is_depthwise(weight_shape, groups):
+        return depthwise.depthwise_conv2d_weight_grad(g, x, weight_shape, stride, padding, dilation)
+    geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
+    o, c, kh, kw = weight_shape
+    shape = (groups, kh, kw, c, o // groups)
+    gw = lowering.weight_grad(sweep, channels_last(g), channels_last(x), shape, geometry, padding)
+    return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
+
+
+def conv2d_bias_grad(g: Array) -> Array:
+    """Return the gradient of ⟨g, conv2d(x, weight, bias)⟩ by the bias: as in the reference twin."""
+    seen = channels_last(g)
+    n, h, w, o = seen.shape
+    grain = -(-lowering.GRAIN // max(1, 10 * h * w * o))
+    sums = np.zeros((len(threads.slices(n, grain)), o), seen.dtype)
+
+    def task(first: int, last: int, worker: int) -> None:
+        _add_pixels(seen[first:last].reshape(last - first, h * w, o), np.empty(o, seen.dtype), sums[worker])
+
+    threads.run(task, n, grain)
+    total: Array = sums.sum(0)
+    return total
+
+
+@njit
+def _add_pixels(g: Array, image_sum: Array, total: Array) -> None:
+    """Add g (N, pixels, O) to total (O,), image by image: a long sum of small numbers would lose their digits."""
+    for n in range(g.shape[0]):
+        image_sum[:] = 0
+        for pixel in range(g.shape[1]):
+            for o in range(g.shape[2]):
+                image_sum[o] += g[n, pixel, o]
+        for o in range(g.shape[2]):
+            total[o] += image_sum[o]
+
+
+def _is_depthwise(weight_shape: Shape, groups: int) -> bool:
+    return groups > 1 and weight_shape[1] == 1
+
+
+def _geometry(
+    x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Geometry:
+    h, w = x_shape[2] + 2 * padding[0], x_shape[3] + 2 * padding[1]
+    o, c, kh, kw = weight_shape
+    return Geometry(
+        x_size=(h, w),
+        y_size=(
+            conv_output_size(h, kh, stride[0], 0, dilation[0]),
+            conv_output_size(w, kw, stride[1], 0, dilation[1]),
+        ),
+        kernel=(kh, kw),
+        stride=stride,
+        dilation=dilation,
+        groups=groups,
+        c=c,
+        o=o // groups,
+        x_channels=x_shape[1],
+        y_channels=o,
+    )
+
+
+def _pack(weight: Array, groups: int, order: tuple[int, ...], dtype: np.dtype) -> Array:
+    """Return weight as (groups, o, c, kh, kw) with its axes in another order, contiguous."""
+    o, c, kh, kw = weight.shape
+    return np.array(weight.reshape(groups, o // groups, c, kh, kw).transpose(order), dtype, order="C")

@@ -1,0 +1,84 @@
+"""Depthwise convolution and its gradients by the tiles of conv.py, with a vector of channels in place of a sum.
+
+m filters a channel are one filter for each of m copies of the channel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinydl.kernels import buffers
+from tinydl.kernels.compiled import lowering
+from tinydl.kernels.compiled.layout import channels_last
+from tinydl.kernels.compiled.plan import Geometry
+from tinydl.kernels.compiled.sweep import depthwise_sweep
+from tinydl.shapes import Array, Pair, Shape, conv_output_size
+
+__all__ = ["depthwise_conv2d", "depthwise_conv2d_input_grad", "depthwise_conv2d_weight_grad"]
+
+
+def depthwise_conv2d(x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Slide m filters over each channel: as in the reference twin."""
+    seen = _copies(channels_last(x), len(weight))
+    geometry = _geometry(seen.shape, weight.shape, stride, padding, dilation)
+    y = buffers.empty_nhwc(len(x), len(weight), *geometry.y_size, seen.dtype)
+    start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
+    packed = _pack(weight, seen.dtype)
+    lowering.forward(depthwise_sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, padding)
+    return y
+
+
+def depthwise_conv2d_input_grad(
+    g: Array, weight: Array, x_shape: Shape, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """Return the gradient of ⟨g, depthwise_conv2d(x, weight)⟩ by x: as in the reference twin."""
+    seen = channels_last(g)
+    n, c, h, w = x_shape
+    channels = len(weight)
+    geometry = _geometry((n, h, w, channels), weight.shape, stride, padding, dilation)
+    gx = buffers.empty_nhwc(n, channels, h, w, seen.dtype)
+    by_tap = geometry._replace(c=channels, o=1)
+    lowering.input_grad(depthwise_sweep, seen, _pack(weight, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap, padding)
+    return gx if channels == c else gx.reshape(n, c, channels // c, h, w).sum(2)
+
+
+def depthwise_conv2d_weight_grad(
+    g: Array, x: Array, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """Return the gradient of ⟨g, depthwise_conv2d(x, weight)⟩ by the weight: as in the reference twin."""
+    channels, _, kh, kw = weight_shape
+    seen = _copies(channels_last(x), channels)
+    geometry = _geometry(seen.shape, weight_shape, stride, padding, dilation)
+    shape = (kh, kw, channels)
+    gw = lowering.weight_grad(depthwise_sweep, channels_last(g), seen, shape, geometry, padding)
+    return gw.transpose(2, 0, 1).reshape(weight_shape)
+
+
+def _copies(x: Array, channels: int) -> Array:
+    """Return x (N, H, W, C) with every channel repeated, m = channels/C times in a row."""
+    return x if x.shape[3] == channels else np.repeat(x, channels // x.shape[3], axis=3)
+
+
+def _pack(weight: Array, dtype: np.dtype) -> Array:
+    """Return weight (C·m, 1, kh, kw) as (kh, kw, C·m), contiguous."""
+    return np.array(weight[:, 0].transpose(1, 2, 0), dtype, order="C")
+
+
+def _geometry(x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:
+    h, w = x_shape[1] + 2 * padding[0], x_shape[2] + 2 * padding[1]
+    channels, _, kh, kw = weight_shape
+    return Geometry(
+        x_size=(h, w),
+        y_size=(
+            conv_output_size(h, kh, stride[0], 0, dilation[0]),
+            conv_output_size(w, kw, stride[1], 0, dilation[1]),
+        ),
+        kernel=(kh, kw),
+        stride=stride,
+        dilation=dilation,
+        groups=1,
+        c=1,
+        o=channels,
+        x_channels=channels,
+        y_channels=channels,
+    )

@@ -1,0 +1,183 @@
+"""The one inner loop of all convolutions: tiles of a matrix product that reads x through tables of offsets.
+
+    y[y_rows[r] + o] = start[o] + Σ_k x[rows[r] + steps[k]] · b[k, o]
+
+With x an image, `rows` the places of some pixels and `steps` those of the patch around a pixel, this is a
+convolution: the matrix of im2col is read from the image itself and never made. With the two tables exchanged
+it is the gradient by the weight. With the places of shifted pixels in `y_rows`, and added to what y holds, it
+is the gradient by the input. In the depthwise form x is read at `+ o` too: a channel meets only its own weight.
+
+Source: Dukhan 2019, arXiv:1907.02129, for the indirection; Goto & van de Geijn 2008, "Anatomy of
+High-Performance Matrix Multiplication", section 4, for the tile whose sums stay in registers.
+
+Why LLVM instructions written by hand, in a library of loops: no loop over an array can tell Numba to keep the
+sums in registers while k runs. Measured on one core with AVX-512, 32 → 64 channels, 3×3: 210 GFLOP/s.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinydl.kernels.compiled.jit import numba
+from tinydl.shapes import Array, Pair
+
+__all__: list[str] = []
+
+cgutils: Any = numba.core.cgutils
+ir: Any = cgutils.ir
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+
+Tile: TypeAlias = Callable[..., None]
+
+ARGUMENTS = "x x_at rows row steps b b_at ldb y y_at y_rows start start_at start_step n".split()
+
+
+def _vector_registers() -> Pair:
+    """Return the bytes of this processor's vector registers, and how many it has."""
+    has = numba.core.codegen.ll.get_host_cpu_features().get
+    if has("avx512f"):
+        return 64, 32
+    if platform.machine() in ("arm64", "aarch64"):
+        return 16, 32
+    return (32 if has("avx") else 16), 16
+
+
+VECTOR_BYTES, _REGISTERS = _vector_registers()
+
+WIDE = 4 if _REGISTERS == 32 else 2
+"""Vectors in a row of the widest tile."""
+
+ROWS = {4: 6, 2: 9 if _REGISTERS == 32 else 6, 1: 8}
+"""Rows of a tile by the vectors in a row: enough that the sums hide the latency of adding, few enough that they
+and the addresses of the rows fit the registers (12 rows of 2 vectors are half as fast as 9)."""
+
+
+class _Writer:
+    """Writes the instructions of one tile: `n_rows` rows of x by `n_vectors` vectors of y."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Sequence[Any], n_vectors: int) -> None:
+        self.builder = builder
+        self.values = dict(zip(ARGUMENTS, arguments, strict=True))
+        for name, kind in zip(ARGUMENTS, signature.args, strict=True):
+            if isinstance(kind, numba.types.Array):
+                self.values[name] = context.make_array(kind)(context, builder, self.values[name])
+        dtype = signature.args[0].dtype
+        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
+        self.align = INT32(dtype.bitwidth // 8)
+        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
+        self.suffix = f"v{self.lanes}f{dtype.bitwidth}.p0"
+        n = self.splat(self.values["n"])
+        self.masks = [
+            builder.icmp_signed("<", n.type([v * self.lanes + lane for lane in range(self.lanes)]), n)
+            for v in range(n_vectors)
+        ]
+
+    def write(self, n_rows: int, dense: bool) -> None:
+        """Load the starts, add Σ_k x·b to them in registers, store them. A row past the last repeats the last."""
+        builder, values = self.builder, self.values
+        last = builder.sub(builder.extract_value(values["rows"].shape, 0), INT64(1))
+        places = [self.smaller(builder.add(values["row"], INT64(r)), last) for r in range(n_rows)]
+        xs = [self.address("x", values["x_at"], self.entry("rows", place)) for place in places]
+        y_rows = [self.entry("y_rows", place) for place in places]
+        starts = [
+            self.address("start", values["start_at"], builder.mul(y_row, values["start_step"])) for y_row in y_rows
+        ]
+        sums = [[self.variable(self.load(start, v)) for v in range(len(self.masks))] for start in starts]
+        with cgutils.for_range(builder, builder.extract_value(values["steps"].shape, 0)) as loop:
+            step = self.entry("steps", loop.index)
+            b_row = self.address("b", values["b_at"], builder.mul(loop.index, values["ldb"]))
+            b = [self.load(b_row, v) for v in range(len(self.masks))]
+            for x, row_sums in zip(xs, sums, strict=True):
+                here = builder.gep(x, [step])
+                same = self.splat(builder.load(here)) if dense else None
+                for v, total in enumerate(row_sums):
+                    product = builder.fmul(same if dense else self.load(here, v), b[v], flags=["contract"])
+                    builder.store(builder.fadd(builder.load(total), product, flags=["contract"]), total)
+        for y_row, row_sums in zip(y_rows, sums, strict=True):
+            y = self.address("y", values["y_at"], y_row)
+            for v, total in enumerate(row_sums):
+                self.store(builder.load(total), y, v)
+
+    def address(self, name: str, *offsets: Any) -> Any:
+        """Return the address in the array `name` at the sum of `offsets`."""
+        return self.builder.gep(self.values[name].data, [functools.reduce(self.builder.add, offsets)])
+
+    def entry(self, table: str, index: Any) -> Any:
+        return self.builder.load(self.address(table, index))
+
+    def smaller(self, a: Any, b: Any) -> Any:
+        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
+
+    def variable(self, value: Any) -> Any:
+        """Return a variable that starts as `value`; LLVM turns it into a register."""
+        place = cgutils.alloca_once(self.builder, value.type)
+        self.builder.store(value, place)
+        return place
+
+    def splat(self, value: Any) -> Any:
+        """Return a vector with `value` in every lane."""
+        kind, zeros = ir.VectorType(value.type, self.lanes), ir.VectorType(INT32, self.lanes)([0] * self.lanes)
+        single = self.builder.insert_element(kind(ir.Undefined), value, INT32(0))
+        return self.builder.shuffle_vector(single, single, zeros)
+
+    def load(self, address: Any, v: int) -> Any:
+        """Return the vector that is `v` vectors from `address`; lanes past the n-th column are not read."""
+        return self._masked("load", self.vector, [address, v], [self.vector(None)])
+
+    def store(self, value: Any, address: Any, v: int) -> None:
+        """Write a vector `v` vectors from `address`; lanes past the n-th column are not touched."""
+        self._masked("store", ir.VoidType(), [value, address, v], [])
+
+    def _masked(self, verb: str, result: Any, operands: Sequence[Any], more: Sequence[Any]) -> Any:
+        """Call LLVM's masked load or store; the operands end in an address and a number of vectors."""
+        *value, address, v = operands
+        place = self.builder.gep(address, [INT64(v * self.lanes)])
+        call = [*value, place, self.align, self.masks[v], *more]
+        kind = ir.FunctionType(result, [operand.type for operand in call])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{verb}.{self.suffix}")
+        return self.builder.call(function, call)
+
+
+def _in_python(n_rows: int, dense: bool) -> Tile:
+    """Return what a tile computes, in NumPy: for kernels that run interpreted."""
+
+    def tile(
+        x: Array, x_at: int, rows: Array, row: int, steps: Array, b: Array, b_at: int, ldb: int,
+        y: Array, y_at: int, y_rows: Array, start: Array, start_at: int, start_step: int, n: int,
+    ) -> None:  # fmt: skip
+        o = np.arange(n)
+        weights = b[b_at + ldb * np.arange(steps.size)[:, None] + o]
+        for r in range(row, min(row + n_rows, rows.size)):
+            seen = x[x_at + rows[r] + steps[:, None] + (0 if dense else o)]
+            y[y_at + y_rows[r] + o] = start[start_at + start_step * y_rows[r] + o] + (seen * weights).sum(0)
+
+    return tile
+
+
+def tile_function(n_vectors: int, dense: bool) -> Tile:
+    """Return a function for compiled code that computes ROWS[n_vectors] rows by n ≤ n_vectors·lanes columns of y.
+
+    The rows are number `row` and those behind it, as far as there are any. Every `…_at` is an offset.
+    """
+    n_rows = ROWS[n_vectors]
+    if numba.config.DISABLE_JIT:
+        return _in_python(n_rows, dense)
+
+    @numba.extending.intrinsic  # type: ignore[untyped-decorator]
+    def tile(
+        typingctx: Any, x: Any, x_at: Any, rows: Any, row: Any, steps: Any, b: Any, b_at: Any, ldb: Any,
+        y: Any, y_at: Any, y_rows: Any, start: Any, start_at: Any, start_step: Any, n: Any,
+    ) -> Any:  # fmt: skip
+        def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
+            _Writer(context, builder, signature, arguments, n_vectors).write(n_rows, dense)
+            return context.get_dummy_value()
+
+        kinds = (x, x_at, rows, row, steps, b, b_at, ldb, y, y_at, y_rows, start, start_at, start_step, n)
+        return numba.types.void(*kinds), generate
+
+    return tile  # type: ignore[no-any-return]
