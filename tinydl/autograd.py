@@ -14,8 +14,7 @@ from tinydl import graph
 from tinydl.graph import Gradient
 from tinydl.methods import FUNCTIONS
 from tinydl.modes import set_grad_enabled
-from tinydl.op import as_tensor
-from tinydl.tensor import Tensor, as_array
+from tinydl.tensor import Tensor, as_array, as_tensor
 
 
 def _seed(root: Tensor, gradient: Any, name: str) -> Gradient:
@@ -39,14 +38,14 @@ def _walk(
     create_graph: bool,
     name: str,
     watched: frozenset[int] = frozenset(),
-) -> dict[int, tuple[Any, Gradient]]:
+) -> graph.Arrivals:
     """Seed the roots and propagate; with `create_graph` gradients are Tensors and ops record themselves."""
     seeds = []
     for root, gradient in zip(roots, gradients):
         g = _seed(root, gradient, name)
         g = as_tensor(g) if create_graph else (g._data if isinstance(g, Tensor) else g)
         seeds.append((root._node or root, g))
-    with set_grad_enabled(create_graph):
+    with set_grad_enabled(create_graph), np.errstate(all="ignore"):
         return graph.propagate(seeds, retain_graph, create_graph, watched)
 
 
@@ -81,13 +80,13 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool | None = Non
     (27.0, 18.0)
     """
     retain = create_graph if retain_graph is None else retain_graph
-    arrived = _walk([root], [gradient], retain, create_graph, "backward")
-    finished = [(leaf, _finish(leaf, g)) for leaf, g in arrived.values()]
+    arrivals = _walk([root], [gradient], retain, create_graph, "backward")
+    finished = [(arrival.edge, _finish(arrival.edge, arrival.gradient)) for arrival in arrivals.values()]
     for leaf, g in finished:
         leaf.accumulate(g)
 
 
-FUNCTIONS["backward"] = backward
+FUNCTIONS["backward"] = backward  # type: ignore[assignment]  # the one that returns nothing
 
 
 def grad(
@@ -112,8 +111,8 @@ def grad(
     gradients = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(roots)
     retain = create_graph if retain_graph is None else retain_graph
     edges = [x._node or x for x in wanted]
-    arrived = _walk(roots, gradients, retain, create_graph, "grad", frozenset(id(edge) for edge in edges))
-    found = [arrived.get(id(edge)) for edge in edges]
+    arrivals = _walk(roots, gradients, retain, create_graph, "grad", frozenset(id(edge) for edge in edges))
+    found = [arrivals.get(id(edge)) for edge in edges]
     if not allow_unused and None in found:
         raise RuntimeError(f"grad: input {found.index(None)} does not matter to the outputs (allow_unused=True: None)")
-    return tuple(None if entry is None else _finish(x, entry[1]) for x, entry in zip(wanted, found))
+    return tuple(None if arrival is None else _finish(x, arrival.gradient) for x, arrival in zip(wanted, found))

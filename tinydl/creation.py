@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.dtypes import check_dtype
 from tinydl.random import default_generator
 from tinydl.shapes import Shape, check_size
-from tinydl.tensor import Tensor, as_array, check_dtype
+from tinydl.tensor import Tensor, as_array
 
 
 def _shape(sizes: tuple[Any, ...], dtype: Any, name: str) -> Shape:

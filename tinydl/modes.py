@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
+from typing import Self
 
 
 class _Mode(threading.local):
@@ -16,29 +16,51 @@ mode = _Mode()
 """This thread's switches; ops read them, the context managers below set them."""
 
 
-@contextmanager
-def set_grad_enabled(enabled: bool) -> Iterator[None]:
-    """Record ops (or not) inside the block, on this thread; the old mode returns even after an exception."""
-    before, mode.recording = mode.recording, enabled
-    try:
-        yield
-    finally:
-        mode.recording = before
+class _Switch(ContextDecorator):
+    """Sets one of this thread's switches inside a block or function; even an exception brings the old setting back."""
+
+    def __init__(self, name: str, value: bool) -> None:
+        self._name, self._value = name, value
+        self._before: bool | None = None
+
+    def __enter__(self) -> Self:
+        if self._before is None:
+            self._before = getattr(mode, self._name)
+        setattr(mode, self._name, self._value)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        setattr(mode, self._name, self._before)
+        self._before = None
+
+    def _recreate_cm(self) -> _Switch:
+        """Return a fresh switch for each call of a decorated function, which threads may run at once."""
+        return _Switch(self._name, self._value)
 
 
-def no_grad() -> contextmanager[None]:  # type: ignore[valid-type]
+def no_grad() -> _Switch:
     """Return a context manager (or decorator) inside which ops record nothing.
 
     >>> with no_grad():
     ...     is_grad_enabled()
     False
     """
-    return set_grad_enabled(False)
+    return _Switch("recording", False)
 
 
-def enable_grad() -> contextmanager[None]:  # type: ignore[valid-type]
+def enable_grad() -> _Switch:
     """Return a context manager (or decorator) that undoes an enclosing `no_grad`."""
-    return set_grad_enabled(True)
+    return _Switch("recording", True)
+
+
+def set_grad_enabled(enabled: bool) -> _Switch:
+    """Record ops, or not, from now on; as a context manager, until the end of the block.
+
+    >>> with set_grad_enabled(False):
+    ...     is_grad_enabled()
+    False
+    """
+    return _Switch("recording", bool(enabled)).__enter__()
 
 
 def is_grad_enabled() -> bool:
@@ -46,14 +68,9 @@ def is_grad_enabled() -> bool:
     return mode.recording
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
+def detect_anomaly() -> _Switch:
     """Stop at the op that makes the first NaN, forward or backward, and name it with the line that called it.
 
     Raises: FloatingPointError inside the block, from the forward op or from `backward`.
     """
-    before, mode.anomaly = mode.anomaly, True
-    try:
-        yield
-    finally:
-        mode.anomaly = before
+    return _Switch("anomaly", True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from tinydl.graph import Gradient, Node
+from tinydl.dtypes import FLOAT32, DType, check_dtype, native
+from tinydl.graph import Gradient, Hook, HookHandle, Node
 from tinydl.methods import FUNCTIONS, Methods
-from tinydl.modes import mode
 from tinydl.shapes import Array, Shape
-
-_NATIVE = {np.dtype(name) for name in "? int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()}
 
 
 def as_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
@@ -38,11 +36,8 @@ def as_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
         except ValueError as error:
             raise TypeError(f"{name} is not a rectangular array: {error}") from None
         if array.dtype == np.float64 and not _has_float64(data):
-            array = array.astype(np.float32)
-    if array.dtype not in _NATIVE:
-        if array.dtype.newbyteorder("=") not in _NATIVE:
-            raise TypeError(f"{name} has dtype {array.dtype}; float32, float64, integers and bool are supported")
-        array = array.astype(array.dtype.newbyteorder("="))
+            array = array.astype(FLOAT32)
+    array = native(array, name)
     return array if dtype is None else array.astype(check_dtype(dtype), copy=False)
 
 
@@ -51,14 +46,6 @@ def _has_float64(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, (np.ndarray, np.float64))
-
-
-def check_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return `dtype` as NumPy's. Raises: TypeError when the engine does not compute in it."""
-    result = np.dtype(dtype)
-    if result not in _NATIVE:
-        raise TypeError(f"dtype {result} is not supported; use float32, float64, an integer type or bool")
-    return result
 
 
 class Version:
@@ -85,16 +72,16 @@ class Tensor(Methods):
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_hooks", "_node", "_version", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_data", "_hooks", "_node", "_requires_grad", "_version", "grad")
     __array_ufunc__ = None  # so that array * Tensor asks the Tensor
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         self._data = as_array(data)
         self.grad: Tensor | None = None
-        self.requires_grad = False
+        self._requires_grad = False
         self._node: Node | None = None
-        self._version = Version()
-        self._hooks: list[Callable[[Gradient], Gradient | None]] | None = None
+        self._version: Version = data._version if isinstance(data, Tensor) else Version()
+        self._hooks: list[Hook] | None = None
         if requires_grad:
             self.requires_grad_()
 
@@ -104,7 +91,7 @@ class Tensor(Methods):
         self = Tensor.__new__(Tensor)
         self._data = array
         self.grad = None
-        self.requires_grad = node is not None
+        self._requires_grad = node is not None
         self._node = node
         self._version = Version() if version is None else version
         self._hooks = None
@@ -132,7 +119,7 @@ class Tensor(Methods):
         return self._data.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """The NumPy dtype of the elements."""
         return self._data.dtype
 
@@ -215,14 +202,32 @@ class Tensor(Methods):
 
     __hash__ = object.__hash__
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """Copy a leaf and its gradient. Raises: RuntimeError for a result, whose graph cannot be copied."""
+        if self._node is not None:
+            raise RuntimeError("deepcopy: only leaves of the graph can be copied; use detach() first")
+        copied = Tensor(np.array(self._data, order="K"), self._requires_grad)
+        copied.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
+        memo[id(self)] = copied
+        return copied
+
     # ---- its place in the graph
 
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Ask for a gradient (or not) and return the Tensor itself."""
-        if requires_grad and self._data.dtype.kind != "f":
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` computes a gradient for it, or through it."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self._data.dtype.kind != "f":
             raise TypeError(f"requires_grad needs a float Tensor, got dtype {self.dtype}")
-        if self._node is not None and not requires_grad:
+        if self._node is not None and not value:
             raise RuntimeError("requires_grad of a result cannot be switched off; use detach()")
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Ask for a gradient (or not) and return the Tensor itself."""
         self.requires_grad = requires_grad
         return self
 
@@ -234,23 +239,40 @@ class Tensor(Methods):
         """Add the gradient of this Tensor to `grad` of every leaf it depends on; see `tinydl.autograd.backward`."""
         FUNCTIONS["backward"](self, gradient, retain_graph, create_graph)
 
-    def register_hook(self, hook: Callable[[Any], Any]) -> None:
-        """Call `hook(gradient)` when this Tensor's whole gradient is known; what it returns replaces the gradient."""
-        if not self.requires_grad:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
+        """Call `hook(gradient)` when this Tensor's whole gradient is known; what it returns replaces the gradient.
+
+        Returns: a handle whose `remove()` takes the hook away again.
+
+        Raises: RuntimeError when the Tensor requires no gradient; in `backward`, ValueError for a gradient of another
+            shape.
+        """
+        if not self._requires_grad:
             raise RuntimeError("register_hook needs a Tensor that requires a gradient")
+
+        def seen(g: Gradient) -> Gradient:
+            replaced = hook(as_tensor(g))
+            if replaced is None:
+                return g
+            if tuple(replaced.shape) != g.shape:
+                raise ValueError(f"a hook returned a gradient of shape {tuple(replaced.shape)}, needed {g.shape}")
+            return replaced if isinstance(g, Tensor) else as_array(replaced, g.dtype)
+
         owner: Any = self if self._node is None else self._node
         attribute = "_hooks" if self._node is None else "hooks"
-        setattr(owner, attribute, [*(getattr(owner, attribute) or ()), hook])
+        if getattr(owner, attribute) is None:
+            setattr(owner, attribute, [])
+        return HookHandle(getattr(owner, attribute), seen)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result in `grad`, as leaves do."""
         if self._node is not None:
             mine = weakref.ref(self)  # the graph must not keep the Tensor alive
 
-            def keep(g: Any) -> None:
+            def keep(g: Tensor) -> None:
                 tensor = mine()
                 if tensor is not None:
-                    tensor.accumulate(FUNCTIONS["as_tensor"](g))
+                    tensor.accumulate(g if g._requires_grad else Tensor.of(g._data.copy()))
 
             self.register_hook(keep)
 
@@ -258,91 +280,15 @@ class Tensor(Methods):
         """Add `g` to `grad`; the first one is taken as it is."""
         if self.grad is None:
             self.grad = g
-        elif g.requires_grad or self.grad.requires_grad:
+        elif g._requires_grad or self.grad._requires_grad:
             self.grad = self.grad + g
         else:
-            self.grad._data += g._data
-            self.grad.mark_changed()
-
-    # ---- changes in place
-
-    def _writable(self, what: str) -> Array:
-        """Return the array for writing, refusing where the graph would be left wrong."""
-        if mode.recording and self.requires_grad:
-            raise RuntimeError(f"{what}: a Tensor that requires a gradient is changed in place only inside no_grad()")
-        return self._data
-
-    def _update(self, ufunc: Callable[..., Any], other: Any, what: str) -> Tensor:
-        target = self._writable(what)
-        ufunc(target, other._data if isinstance(other, Tensor) else other, out=target, casting="same_kind")
-        self.mark_changed()
-        return self
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        target = self._writable("assignment to elements")
-        if mode.recording and isinstance(value, Tensor) and value.requires_grad:
-            raise RuntimeError("assignment of a value that requires a gradient: use where(), cat() or stack()")
-        target[plain_index(index)] = value._data if isinstance(value, Tensor) else value
-        self.mark_changed()
-
-    def add_(self, other: Any, alpha: float = 1) -> Tensor:
-        """Add alpha·other in place."""
-        return self._update(np.add, other if alpha == 1 else other * alpha, "add_")
-
-    def sub_(self, other: Any, alpha: float = 1) -> Tensor:
-        """Subtract alpha·other in place."""
-        return self._update(np.subtract, other if alpha == 1 else other * alpha, "sub_")
-
-    def mul_(self, other: Any) -> Tensor:
-        """Multiply in place."""
-        return self._update(np.multiply, other, "mul_")
-
-    def div_(self, other: Any) -> Tensor:
-        """Divide in place."""
-        return self._update(np.true_divide, other, "div_")
-
-    def copy_(self, other: Any) -> Tensor:
-        """Copy `other`'s values in, broadcasting."""
-        self._writable("copy_")[...] = other._data if isinstance(other, Tensor) else other
-        self.mark_changed()
-        return self
-
-    def fill_(self, value: float) -> Tensor:
-        """Set every element."""
-        return self.copy_(value)
-
-    def zero_(self) -> Tensor:
-        """Set every element to 0."""
-        return self.copy_(0)
-
-    def _in_place_or_new(self, ufunc: Callable[..., Any], name: str, other: Any) -> Tensor:
-        """`x += y`: in place outside the graph; inside it a new Tensor (leaves refuse, for they would be lost)."""
-        tracked = mode.recording and (self.requires_grad or getattr(other, "requires_grad", False))
-        if tracked and not (self.is_leaf and self.requires_grad):
-            result: Tensor = FUNCTIONS[name](self, other)
-            return result
-        return self._update(ufunc, other, f"{name} in place")
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._in_place_or_new(np.add, "add", other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self._in_place_or_new(np.subtract, "sub", other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self._in_place_or_new(np.multiply, "mul", other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._in_place_or_new(np.true_divide, "div", other)
+            self.grad.add_(g)
 
 
-def plain_index(index: Any) -> Any:
-    """Return an index with every Tensor in it replaced by its array."""
-    if isinstance(index, Tensor):
-        return index._data
-    if isinstance(index, tuple):
-        return tuple(plain_index(i) for i in index)
-    return index
+def as_tensor(data: Any) -> Tensor:
+    """Return `data` as a Tensor; a Tensor is returned as it is."""
+    return data if isinstance(data, Tensor) else Tensor(data)
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -1,26 +1,22 @@
 """Ops: each a forward function and its derivative, side by side, one file a family.
 
-Glossary, the letters of code and equations alike: `x` input, `y` result, `g` the upstream gradient (of y), `gx` the gradient
-of x, `gg` the gradient of a gradient; `N C H W` batch, channels, height, width; `O` output channels; `kh kw` kernel height and
-width; `s p d` stride, padding, dilation; `M K N` matrix sizes, `I` inputs, `D` features, `V` vocabulary.
+Glossary, the letters of code and equations alike: `x` input, `y` result, `g` the upstream gradient (of y), `gx` the
+gradient of x, `gg` the gradient of a gradient; `N C H W` batch, channels, height, width; `O` output channels; `kh kw`
+kernel height and width; `s p d` stride, padding, dilation; `M K N` matrix sizes, `I` inputs, `D` features, `V`
+vocabulary.
+
+Infinities and NaN come without warnings, as in PyTorch; `tinydl.detect_anomaly` finds the op that made the first NaN.
 """
 
-from tinydl.ops.activation import (
-    elu,
-    gelu,
-    hardsigmoid,
-    hardswish,
-    leaky_relu,
-    mish,
-    relu,
-    relu6,
-    sigmoid,
-    silu,
-    softplus,
-    swish,
-    tanh,
+from tinydl.ops.conv import (
+    conv2d,
+    conv2d_bias_grad,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+    conv_transpose2d,
+    cross_correlation,
 )
-from tinydl.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d, cross_correlation
+from tinydl.ops.cross_entropy import cross_entropy, nll_loss, pick_nll, pick_nll_grad
 from tinydl.ops.elementwise import (
     abs,
     add,
@@ -39,21 +35,9 @@ from tinydl.ops.elementwise import (
     sub,
     to,
 )
-from tinydl.ops.indexing import constant_pad, embedding, gather, getitem, index_select, one_hot, pad, put
-from tinydl.ops.loss import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    kl_div,
-    l1_loss,
-    log_softmax,
-    mse_loss,
-    nll_loss,
-    pick_nll,
-    pick_nll_grad,
-    smooth_l1_loss,
-    softmax,
-)
-from tinydl.ops.matmul import bmm, linear, matmul
+from tinydl.ops.indexing import constant_pad, embedding, gather, getitem, index_select, one_hot, pad, pick, put
+from tinydl.ops.loss import binary_cross_entropy_with_logits, kl_div, l1_loss, mse_loss, smooth_l1_loss
+from tinydl.ops.matmul import bmm, linear, linear_weight_grad, matmul
 from tinydl.ops.movement import (
     cat,
     channel_shuffle,
@@ -66,12 +50,13 @@ from tinydl.ops.movement import (
     split,
     squeeze,
     stack,
-    sum_to,
+    sum_stretched,
     transpose,
     unsqueeze,
 )
 from tinydl.ops.noise import drop_path, dropout, scale_mask
 from tinydl.ops.norm import batch_norm, batch_norm_train, channel_affine, group_norm, layer_norm, standardize
+from tinydl.ops.piecewise import hardsigmoid, hardswish, leaky_relu, relu, relu6
 from tinydl.ops.pool import (
     adaptive_avg_pool,
     adaptive_avg_pool2d,
@@ -118,6 +103,8 @@ from tinydl.ops.selection import (
     ne,
     where,
 )
+from tinydl.ops.smooth import elu, gelu, mish, sigmoid, silu, softplus, swish, tanh
+from tinydl.ops.softmax import log_softmax, softmax
 
 __all__ = [
     "abs",
@@ -148,6 +135,7 @@ __all__ = [
     "clone",
     "constant_pad",
     "conv2d",
+    "conv2d_bias_grad",
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "conv_transpose2d",
@@ -183,6 +171,7 @@ __all__ = [
     "le",
     "leaky_relu",
     "linear",
+    "linear_weight_grad",
     "log",
     "log_softmax",
     "logical_not",
@@ -208,6 +197,7 @@ __all__ = [
     "one_hot",
     "pad",
     "permute",
+    "pick",
     "pick_nll",
     "pick_nll_grad",
     "pow",
@@ -231,7 +221,7 @@ __all__ = [
     "std",
     "sub",
     "sum",
-    "sum_to",
+    "sum_stretched",
     "swish",
     "tanh",
     "to",

@@ -1,6 +1,6 @@
 """Convolutions: one op, its gradient by the input and its gradient by the weight, closed under differentiation.
 
-The three are one trilinear form ⟨g, conv2d(x, w)⟩ seen from its three sides, so each one's derivatives are the other two.
+The three are one trilinear form ⟨g, conv2d(x, w)⟩ seen from its three sides: each one's derivatives are the other two.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import numpy as np
 from tinydl import kernels
 from tinydl.op import composite, op
 from tinydl.ops.indexing import constant_pad
-from tinydl.ops.movement import reshape, squeeze, unsqueeze
-from tinydl.ops.reduce import sum
+from tinydl.ops.movement import expand, reshape, squeeze, unsqueeze
 from tinydl.shapes import (
     Pair,
     Shape,
@@ -29,7 +28,7 @@ from tinydl.shapes import (
 Pairs: TypeAlias = int | Sequence[int]
 
 
-@op("N C H W, O C/groups kh kw, O")
+@op("N C H W, O C/groups kh kw, O", floats=True)
 def cross_correlation(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
     """Slide `weight` over `x`; `conv2d` with every argument spelled out.
 
@@ -46,7 +45,7 @@ def cross_correlation(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pai
 def cross_correlation_vjp_x(
     g: Any, weight: Any, x_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
-    """Y is linear in x: the gradient is the adjoint applied to g."""
+    """The result is linear in x: the gradient is the adjoint applied to g."""
     return conv2d_input_grad(g, weight, x_shape, stride, padding, dilation, groups)
 
 
@@ -54,17 +53,33 @@ def cross_correlation_vjp_x(
 def cross_correlation_vjp_weight(
     g: Any, x: Any, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
-    """Y is linear in the weight: the gradient is the adjoint applied to g."""
+    """The result is linear in the weight: the gradient is the adjoint applied to g."""
     return conv2d_weight_grad(g, x, weight_shape, stride, padding, dilation, groups)
 
 
 @cross_correlation.vjp("bias")
 def cross_correlation_vjp_bias(g: Any) -> Any:
     """∂y/∂b = 1 at every place."""
-    return sum(g, (0, 2, 3))
+    return conv2d_bias_grad(g)
 
 
-@op("N O h w, O I kh kw")
+@op("N O h w", floats=True)
+def conv2d_bias_grad(g: Any) -> Any:
+    """Return gb[o] = Σ_{n,h,w} g[n, o, h, w].
+
+    >>> conv2d_bias_grad(np.ones((2, 1, 3, 4)))
+    array([24.])
+    """
+    return kernels.conv2d_bias_grad(g)
+
+
+@conv2d_bias_grad.vjp()
+def conv2d_bias_grad_vjp(gg: Any, g_shape: Shape) -> Any:
+    """What was summed is repeated."""
+    return expand(reshape(gg, (-1, 1, 1)), g_shape)
+
+
+@op("N O h w, O I kh kw", floats=True)
 def conv2d_input_grad(
     g: Any, weight: Any, x_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
@@ -91,7 +106,7 @@ def conv2d_input_grad_vjp_weight(
     return conv2d_weight_grad(g, gg, weight_shape, stride, padding, dilation, groups)
 
 
-@op("N O h w, N C H W")
+@op("N O h w, N C H W", floats=True)
 def conv2d_weight_grad(
     g: Any, x: Any, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
@@ -219,7 +234,7 @@ def conv_transpose2d(
 
     y[n, o, h·s + i·d − p, w·s + j·d − p] += Σ_c x[n, c, h, w] · weight[c, o, i, j]
 
-    Shapes: x (N, C, H, W), weight (C, O/groups, kh, kw) -> (N, O, H', W'),
+    Shapes: x (N, C, H, W) or (C, H, W), weight (C, O/groups, kh, kw) -> (N, O, H', W'),
     H' = (H−1)s − 2p + d(kh−1) + output_padding + 1.
 
     Raises: ValueError as `conv2d`, and when output_padding is not below stride or dilation.
@@ -230,6 +245,9 @@ def conv_transpose2d(
     (1, 1, 4, 4)
     """
     name = "conv_transpose2d"
+    if len(x.shape) == 3:
+        x = unsqueeze(x, 0)
+        return squeeze(conv_transpose2d(x, weight, bias, stride, padding, output_padding, groups, dilation), 0)
     strides, dilations = _geometry(name, stride, dilation, groups)
     pads = at_least(pair(padding, "padding"), 0, "padding", name)
     extra = at_least(pair(output_padding, "output_padding"), 0, "output_padding", name)
@@ -240,6 +258,8 @@ def conv_transpose2d(
             f"{name}: x (N, C, H, W) and weight (C, O/groups, kh, kw) must share C, a multiple of groups {groups}; "
             f"got {tuple(x.shape)} and {tuple(weight.shape)}"
         )
+    if bias is not None and tuple(bias.shape) != (weight.shape[1] * groups,):
+        raise ValueError(f"{name}: bias {tuple(bias.shape)} must have axis O, {weight.shape[1] * groups}")
     sizes = tuple(
         conv_transpose_output_size(*numbers)
         for numbers in zip(x.shape[2:], weight.shape[2:], strides, pads, extra, dilations)
@@ -247,8 +267,8 @@ def conv_transpose2d(
     if min(sizes) < 1:
         raise ValueError(f"{name}: padding {pads} leaves no output of x {tuple(x.shape)}: it would be {sizes}")
     shape = check_size((x.shape[0], weight.shape[1] * groups, *sizes), x.dtype.itemsize, name)
+    below, right = (e // s for e, s in zip(extra, strides))
+    if below or right:  # the convolution of y would see more places than x has: zeros stand in for them
+        x = constant_pad(x, ((0, 0), (0, 0), (0, below), (0, right)))
     y = conv2d_input_grad(x, weight, shape, strides, pads, dilations, int(groups))
     return y if bias is None else y + reshape(bias, (-1, 1, 1))
-
-
-__all__ = "conv2d conv2d_input_grad conv2d_weight_grad conv_transpose2d cross_correlation".split()

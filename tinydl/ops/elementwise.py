@@ -1,26 +1,27 @@
 """Arithmetic and smooth functions, element by element, with NumPy's broadcasting.
 
-What broadcasting stretched on the way forward, `sum_to` adds up on the way back. Warnings about infinities are NumPy's own,
-under the caller's `np.errstate`. True division and functions like exp turn integers into float32, as PyTorch does.
+What broadcasting stretched on the way forward, `sum_to` adds up on the way back. Division and functions like exp turn
+integers into float32, as PyTorch does.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinydl import kernels
+from tinydl.dtypes import FLOAT32, DType, check_dtype
 from tinydl.op import op
 from tinydl.ops.movement import sum_to
 from tinydl.ops.selection import eq, where
 from tinydl.shapes import Shape
-from tinydl.tensor import check_dtype
 
 
 def _floating(x: Any) -> Any:
-    """Return integers as float32; floats as they are."""
-    return x.astype(np.float32) if isinstance(x, np.ndarray) and x.dtype.kind in "iub" else x
+    """Return integer arrays as float32; floats as they are."""
+    return x.astype(FLOAT32) if isinstance(x, np.ndarray) and x.dtype.kind in "iub" else x
 
 
 @op("..., ...")
@@ -31,7 +32,7 @@ def add(a: Any, b: Any) -> Any:
     >>> add(np.ones((2, 1)), np.ones(3)).shape
     (2, 3)
     """
-    return np.add(a, b)
+    return a + b
 
 
 @add.vjp("a")
@@ -97,7 +98,7 @@ def div(a: Any, b: Any) -> Any:
     >>> div(1.0, 4.0)
     0.25
     """
-    return np.true_divide(_floating(a), _floating(b))
+    return _floating(a) / _floating(b)
 
 
 @div.vjp("a")
@@ -109,7 +110,7 @@ def div_vjp_a(g: Any, b: Any, a_shape: Shape) -> Any:
 @div.vjp("b")
 def div_vjp_b(g: Any, b: Any, y: Any, b_shape: Shape) -> Any:
     """∂y/∂b = −a / b² = −y / b."""
-    return sum_to(-g * y / b, b_shape)
+    return sum_to(-(g * (y / b)), b_shape)
 
 
 @op("...")
@@ -132,29 +133,28 @@ def neg_vjp(g: Any) -> Any:
 def pow(a: Any, b: Any) -> Any:
     """Return a to the power b; a negative base needs an integer exponent (else NaN).
 
+    Raises: ValueError for integers to a negative integer power, as NumPy does.
+
     >>> pow(np.array([2.0, 3.0]), 2)
     array([4., 9.])
     """
-    return np.power(_floating(a), b) if _negative_integer(b) else np.power(a, b)
-
-
-def _negative_integer(b: Any) -> bool:
-    """Tell whether `b` is an integer exponent below 0, which NumPy refuses for integer bases."""
-    return isinstance(b, (int, np.integer)) and b < 0
+    return a**b
 
 
 @pow.vjp("a")
 def pow_vjp_a(g: Any, a: Any, b: Any, a_shape: Shape) -> Any:
     """∂y/∂a = b · a^(b−1), which is 0 for b = 0 even at a = 0."""
     if isinstance(b, (int, float)):
-        return sum_to(g * (b * a ** (b - 1)), a_shape) if b != 0 else sum_to(g * 0.0, a_shape)
-    flat = eq(b, 0)
-    return sum_to(where(flat, 0.0, g * b * pow(a, where(flat, 1.0, b) - 1)), a_shape)
+        return g * (b * a ** (b - 1)) if b else g * 0.0
+    constant = eq(b, 0)
+    return sum_to(where(constant, 0.0, g * b * a ** (where(constant, 1.0, b) - 1)), a_shape)
 
 
 @pow.vjp("b")
 def pow_vjp_b(g: Any, a: Any, y: Any, b_shape: Shape) -> Any:
     """∂y/∂b = y · ln a, which is 0 at a = 0 (where y is 0 or the exponent's side is undefined)."""
+    if isinstance(a, (int, float)):
+        return g * (y * math.log(a)) if a > 0 else g * (0.0 if a == 0 else math.nan)
     zero = eq(a, 0)
     return sum_to(g * where(zero, 0.0, y * log(where(zero, 1.0, a))), b_shape)
 
@@ -246,7 +246,7 @@ def erf(x: Any) -> Any:
     >>> round(float(erf(np.array(1.0))), 6)
     0.842701
     """
-    return kernels.erf(_floating(np.asarray(x)))
+    return kernels.erf(_floating(x))
 
 
 @erf.vjp()
@@ -287,22 +287,24 @@ def sign_vjp(g: Any) -> Any:
     return g * 0.0
 
 
-@op("...")
+@op("...", view=True)
 def to(x: Any, target: Any) -> Any:
-    """Return the same values in the dtype `target`; a device name leaves them as they are.
+    """Return the same values in the dtype `target`; the name of the device, "cpu", leaves them as they are.
+
+    Raises: TypeError for a dtype that the engine does not compute in, and for other devices.
 
     >>> to(np.array([1.7]), "int64")
     array([1])
     """
     if isinstance(target, str) and target == "cpu":
         return x
-    return np.asarray(x).astype(check_dtype(target))
+    return x.astype(check_dtype(target), copy=False)
 
 
 @to.vjp()
-def to_vjp(g: Any) -> Any:
-    """∂y/∂x = 1: `backward` brings the gradient back to the leaf's dtype."""
-    return g
+def to_vjp(g: Any, x_dtype: DType) -> Any:
+    """∂y/∂x = 1, in the dtype that x had."""
+    return to(g, x_dtype)
 
 
 @op("...")
@@ -312,13 +314,10 @@ def clone(x: Any) -> Any:
     >>> clone(np.ones(2))
     array([1., 1.])
     """
-    return np.array(x)
+    return np.array(x, order="K")
 
 
 @clone.vjp()
 def clone_vjp(g: Any) -> Any:
     """∂y/∂x = 1."""
     return g
-
-
-__all__ = "abs add clone cos div erf exp log mul neg pow sign sin sqrt sub to".split()

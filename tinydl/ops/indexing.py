@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.methods import plain
 from tinydl.op import composite, op
-from tinydl.shapes import Array, Pair, Shape, normalize_dim
-from tinydl.tensor import Tensor, as_array, plain_index
+from tinydl.shapes import Array, Pair, Shape, check_size, normalize_dim
+from tinydl.tensor import Tensor, as_array
 
 
-@op("...", view=True)
+@composite
 def getitem(x: Any, index: Any) -> Any:
     """Return x[index]: integers, slices, None, …, boolean masks and integer arrays, as NumPy takes them.
 
@@ -25,11 +26,28 @@ def getitem(x: Any, index: Any) -> Any:
     array([[0, 2],
            [3, 5]])
     """
-    return x[plain_index(index)]
+    return pick(x, _fixed(index))
 
 
-@getitem.vjp()
-def getitem_vjp(g: Any, x_shape: Shape, index: Any) -> Any:
+def _fixed(index: Any) -> Any:
+    """Return an index of plain arrays that nobody else can change, because the graph keeps it."""
+    if isinstance(index, tuple):
+        return tuple([_fixed(part) for part in index])
+    return np.array(plain(index)) if isinstance(index, (Tensor, np.ndarray)) else index
+
+
+@op("...", view=True)
+def pick(x: Any, index: Any) -> Any:
+    """Return x[index]; `index` is trusted to stay as it is.
+
+    >>> pick(np.arange(3), 1)
+    np.int64(1)
+    """
+    return x[index]
+
+
+@pick.vjp()
+def pick_vjp(g: Any, x_shape: Shape, index: Any) -> Any:
     """Each picked element returns its gradient to where it was picked; one picked twice gets both."""
     return put(g, x_shape, index)
 
@@ -41,7 +59,6 @@ def put(g: Any, shape: Shape, index: Any) -> Any:
     >>> put(np.ones(3), (4,), [0, 0, 2])
     array([2., 0., 1., 0.])
     """
-    index = plain_index(index)
     out = np.zeros(shape, g.dtype)
     if _may_repeat(index):
         np.add.at(out, index, g)
@@ -51,15 +68,15 @@ def put(g: Any, shape: Shape, index: Any) -> Any:
 
 
 def _may_repeat(index: Any) -> bool:
-    """Tell whether an index may name one element twice: only integer arrays can."""
+    """Tell whether an index may name one element twice: only lists and integer arrays can."""
     parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(part, (list, np.ndarray)) and np.asarray(part).dtype.kind in "iu" for part in parts)
+    return any(isinstance(part, list) or (isinstance(part, np.ndarray) and part.dtype.kind in "iu") for part in parts)
 
 
 @put.vjp()
 def put_vjp(g: Any, index: Any) -> Any:
     """Read where was written."""
-    return getitem(g, index)
+    return pick(g, index)
 
 
 def _indices(index: Any, name: str, op_name: str) -> Array:
@@ -97,7 +114,7 @@ def gather(x: Any, dim: int, index: Any) -> Any:
 
 def _along(index: Array, dim: int) -> tuple[Array, ...]:
     """Return the full index tuple in which only axis `dim` is given by `index`."""
-    grid = list(np.indices(index.shape, sparse=True))
+    grid: list[Array] = list(np.indices(index.shape, sparse=True))
     grid[dim] = index
     return tuple(grid)
 
@@ -142,7 +159,10 @@ def one_hot(index: Any, num_classes: int = -1) -> Any:
     """
     array = _indices(index, "index", "one_hot")
     if num_classes == -1:
+        if not array.size:
+            raise ValueError("one_hot: num_classes is needed for an empty index")
         num_classes = int(array.max()) + 1
+    check_size((*array.shape, num_classes), 8, "one_hot")
     hot = np.equal(_in_range(array, num_classes, "index", "one_hot")[..., None], np.arange(num_classes))
     return Tensor.of(hot.astype(np.int64)) if isinstance(index, Tensor) else hot.astype(np.int64)
 
@@ -156,8 +176,8 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) 
 
     Args:
         x: any shape; `reflect` and `replicate` need at least one element on every padded axis.
-        pad: (left, right, top, bottom, …): two numbers an axis, the last axis first, as in PyTorch. Negative numbers crop
-            (constant mode only).
+        pad: (left, right, top, bottom, …): two numbers an axis, the last axis first, as in PyTorch. Negative numbers
+            crop (constant mode only).
         mode: "constant" (`value`), "reflect" (mirror without repeating the border) or "replicate" (repeat the border).
         value: what to fill with.
 
@@ -172,6 +192,10 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) 
     if len(pad) % 2 or len(pad) > 2 * len(shape):
         raise ValueError(f"pad: pad needs two numbers an axis for at most {len(shape)} axes, got {tuple(pad)}")
     pairs = [(0, 0)] * (len(shape) - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
+    padded = tuple(n + before + after for n, (before, after) in zip(shape, pairs))
+    if any(min(n + before, n + after, size) < 0 for n, (before, after), size in zip(shape, pairs, padded)):
+        raise ValueError(f"pad: {tuple(pad)} crops more than x {shape} has")
+    check_size(padded, x.dtype.itemsize, "pad")
     if mode == "constant":
         return constant_pad(x, tuple(pairs), value)
     for dim, (n, (before, after)) in enumerate(zip(shape, pairs)):
@@ -196,14 +220,14 @@ def constant_pad(x: Any, pairs: Sequence[Pair], value: float = 0.0) -> Any:
     >>> constant_pad(np.ones(2), [(1, 0)])
     array([0., 1., 1.])
     """
-    cropped = x[tuple(slice(max(0, -b), n - max(0, -a)) for n, (b, a) in zip(x.shape, pairs))]
-    return np.pad(cropped, [(max(0, b), max(0, a)) for b, a in pairs], constant_values=value)
+    inner = tuple([slice(max(0, b), n + b + min(0, a)) for n, (b, a) in zip(x.shape, pairs)])
+    kept = tuple([slice(max(0, -b), n + min(0, a)) for n, (b, a) in zip(x.shape, pairs)])
+    y = np.full([n + b + a for n, (b, a) in zip(x.shape, pairs)], value, x.dtype)
+    y[inner] = x[kept]
+    return y
 
 
 @constant_pad.vjp()
 def constant_pad_vjp(g: Any, pairs: Sequence[Pair]) -> Any:
     """Padding's adjoint is cropping, and cropping's is padding with 0."""
     return constant_pad(g, tuple((-before, -after) for before, after in pairs))
-
-
-__all__ = "constant_pad embedding gather getitem index_select one_hot pad put".split()

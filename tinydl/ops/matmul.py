@@ -1,15 +1,25 @@
-"""Matrix products: batched matmul, and the linear layer's x Wᵀ + b."""
+"""Matrix products: batched matmul, and the linear layer's x Wᵀ + b.
+
+As with convolutions, ⟨g, x Wᵀ⟩ is one form seen from its three sides: `linear`, `bmm` and `linear_weight_grad` are each
+other's derivatives.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinydl.op import composite, op
-from tinydl.ops.movement import reshape, squeeze, sum_to, transpose, unsqueeze
+from tinydl.ops.movement import squeeze, sum_to, transpose, unsqueeze
 from tinydl.ops.reduce import sum
-from tinydl.shapes import Shape
+from tinydl.shapes import Array, Shape
+
+
+def _rows(x: Array) -> Array:
+    """Return x (…, D) as a matrix (M, D): one large product is faster than many small ones."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @op("... M K, ... K N")
@@ -19,6 +29,8 @@ def bmm(a: Any, b: Any) -> Any:
     >>> bmm(np.ones((2, 3, 4)), np.ones((4, 5))).shape
     (2, 3, 5)
     """
+    if b.ndim == 2:
+        return (_rows(a) @ b).reshape(*a.shape[:-1], b.shape[1])
     return np.matmul(a, b)
 
 
@@ -30,7 +42,9 @@ def bmm_vjp_a(g: Any, b: Any, a_shape: Shape) -> Any:
 
 @bmm.vjp("b")
 def bmm_vjp_b(g: Any, a: Any, b_shape: Shape) -> Any:
-    """∂y/∂b applied to g: aᵀ g."""
+    """∂y/∂b applied to g: aᵀ g, summed where b was stretched."""
+    if len(b_shape) == 2:
+        return linear_weight_grad(a, g)
     return sum_to(bmm(transpose(a, -1, -2), g), b_shape)
 
 
@@ -42,18 +56,15 @@ def matmul(a: Any, b: Any) -> Any:
 
     Raises: ValueError when the inner sizes differ or an operand has no axes.
 
-    >>> matmul(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-    np.float64(11.0)
+    >>> float(matmul(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+    11.0
     """
     if not len(a.shape) or not len(b.shape):
         raise ValueError(f"matmul: both operands need at least one axis, got {tuple(a.shape)} and {tuple(b.shape)}")
     row, column = len(a.shape) == 1, len(b.shape) == 1
     y = bmm(unsqueeze(a, 0) if row else a, unsqueeze(b, 1) if column else b)
-    if row or column:
-        shape = tuple(y.shape)
-        shape = shape[:-1] if column else shape
-        y = reshape(y, shape[:-1] if row and column else (shape[:-2] + shape[-1:] if row else shape))
-    return y
+    y = squeeze(y, -1) if column else y
+    return squeeze(y, -1 if column else -2) if row else y
 
 
 @op("... I, O I, O")
@@ -66,22 +77,22 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     array([[3., 4., 5., 6.],
            [3., 4., 5., 6.]])
     """
-    y = np.matmul(x, weight.T)
+    y = _rows(x) @ weight.T
     if bias is not None:
         y += bias
-    return y
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
 
 @linear.vjp("x")
 def linear_vjp_x(g: Any, weight: Any) -> Any:
     """∂y/∂x applied to g: g W."""
-    return bmm(g, weight) if len(g.shape) > 1 else squeeze(bmm(unsqueeze(g, 0), weight), 0)
+    return matmul(g, weight)
 
 
 @linear.vjp("weight")
 def linear_vjp_weight(g: Any, x: Any) -> Any:
     """∂y/∂W applied to g: gᵀ x, summed over all leading axes."""
-    return bmm(transpose(reshape(g, (-1, g.shape[-1])), 0, 1), reshape(x, (-1, x.shape[-1])))
+    return linear_weight_grad(g, x)
 
 
 @linear.vjp("bias")
@@ -90,4 +101,23 @@ def linear_vjp_bias(g: Any) -> Any:
     return sum(g, tuple(range(len(g.shape) - 1))) if len(g.shape) > 1 else g
 
 
-__all__ = "bmm linear matmul".split()
+@op("... O, ... I")
+def linear_weight_grad(g: Any, x: Any) -> Any:
+    """Return gw[o, i] = Σ g[…, o] · x[…, i]: the weight's side of ⟨g, x Wᵀ⟩.
+
+    >>> linear_weight_grad(np.ones((2, 3)), np.ones((2, 4))).shape
+    (3, 4)
+    """
+    return _rows(g).T @ _rows(x)
+
+
+@linear_weight_grad.vjp("g")
+def linear_weight_grad_vjp_g(gg: Any, x: Any) -> Any:
+    """The result's side of the form, with gg in the place of the weight."""
+    return linear(x, gg)
+
+
+@linear_weight_grad.vjp("x")
+def linear_weight_grad_vjp_x(gg: Any, g: Any) -> Any:
+    """The input's side of the form, with gg in the place of the weight."""
+    return matmul(g, gg)

@@ -1,6 +1,6 @@
 """Ops that move elements without computing: shapes, axes, stretching, joining, padding.
 
-`expand` and `sum_to` are each other's derivative; that pair is all of broadcasting's backward.
+`expand` and `sum_stretched` are each other's derivative; that pair is all of broadcasting's backward.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ def reshape(x: Any, shape: Sequence[int]) -> Any:
     (2, 3)
     """
     try:
-        return np.reshape(x, tuple(shape))
+        return x.reshape(shape)
     except ValueError:
-        raise ValueError(
-            f"reshape: x {np.shape(x)} has {np.size(x)} elements, which do not fill {tuple(shape)}"
-        ) from None
+        raise ValueError(f"reshape: x {x.shape} has {x.size} elements, which do not fill {tuple(shape)}") from None
 
 
 @reshape.vjp()
@@ -42,16 +40,17 @@ def permute(x: Any, dims: Sequence[int]) -> Any:
     >>> permute(np.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    if len(dims) != np.ndim(x):
-        raise ValueError(f"permute: dims {tuple(dims)} must name each of the {np.ndim(x)} axes of x {np.shape(x)} once")
-    normalize_dims(dims, np.ndim(x), "permute")
-    return np.transpose(x, tuple(dims))
+    try:
+        return x.transpose(dims)
+    except ValueError:
+        raise ValueError(f"permute: dims {tuple(dims)} must name each axis of x {x.shape} once") from None
 
 
 @permute.vjp()
 def permute_vjp(g: Any, dims: Sequence[int]) -> Any:
     """The gradient takes the inverse permutation."""
-    return permute(g, tuple(int(i) for i in np.argsort([d % len(dims) for d in dims])))
+    inverse = sorted(range(len(dims)), key=lambda i: dims[i] % len(dims))
+    return permute(g, tuple(inverse))
 
 
 @op("...", view=True)
@@ -61,9 +60,14 @@ def expand(x: Any, sizes: Sequence[int]) -> Any:
     >>> expand(np.ones((2, 1)), (4, -1, 3)).shape
     (4, 2, 3)
     """
-    lead = len(sizes) - np.ndim(x)
-    full = tuple(np.shape(x)[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(sizes))
-    return np.broadcast_to(x, full)
+    lead = len(sizes) - x.ndim
+    full = tuple([x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(sizes)])
+    try:
+        return np.broadcast_to(x, full)
+    except ValueError:
+        raise ValueError(
+            f"expand: x {x.shape} cannot be stretched to {tuple(sizes)}: only axes of size 1 can"
+        ) from None
 
 
 @expand.vjp()
@@ -72,25 +76,32 @@ def expand_vjp(g: Any, x_shape: Shape) -> Any:
     return sum_to(g, x_shape)
 
 
-@op("...", view=True)
-def sum_to(x: Any, shape: Shape) -> Any:
+@op("...")
+def sum_stretched(x: Any, shape: Shape) -> Any:
     """Return x summed over every axis along which an array of `shape` would be stretched to x's shape.
 
-    >>> sum_to(np.ones((4, 2, 3)), (2, 1))
+    >>> sum_stretched(np.ones((4, 2, 3)), (2, 1))
     array([[12.],
            [12.]])
     """
-    if np.shape(x) == shape:
-        return x
     lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1)
-    return np.sum(x, axis=axes, keepdims=True).reshape(shape)
+    axes = tuple(range(lead)) + tuple([i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1])
+    return x.sum(axis=axes).reshape(shape)
 
 
-@sum_to.vjp()
-def sum_to_vjp(g: Any, x_shape: Shape) -> Any:
+@sum_stretched.vjp()
+def sum_stretched_vjp(g: Any, x_shape: Shape) -> Any:
     """What was summed is repeated."""
     return expand(g, x_shape)
+
+
+def sum_to(g: Any, shape: Shape) -> Any:
+    """Return the gradient of an operand of `shape` from that of what it was stretched to: g itself where nothing was.
+
+    >>> sum_to(np.ones((4, 2)), (2,))
+    array([4., 4.])
+    """
+    return g if g.shape == shape else sum_stretched(g, shape)
 
 
 @op("...", variadic=True)
@@ -116,14 +127,14 @@ def cat_vjp(g: Any, shapes: list[Shape], dim: int) -> Any:
     return split(g, [s[dim] for s in shapes], dim)
 
 
-@op("...")
+@op("...", view=True)
 def flip(x: Any, dims: int | Sequence[int]) -> Any:
     """Return x with the order along `dims` reversed.
 
     >>> flip(np.array([1, 2, 3]), 0)
     array([3, 2, 1])
     """
-    return np.ascontiguousarray(np.flip(x, normalize_dims(dims, np.ndim(x), "flip")))
+    return np.flip(x, normalize_dims(dims, x.ndim, "flip"))
 
 
 @flip.vjp()
@@ -249,8 +260,3 @@ def channel_shuffle(x: Any, groups: int) -> Any:
         raise ValueError(f"channel_shuffle: groups {groups} must divide axis C of x {shape}")
     dealt = reshape(x, (shape[0], groups, shape[1] // groups, *shape[2:]))
     return reshape(transpose(dealt, 1, 2), shape)
-
-
-__all__ = (
-    "cat channel_shuffle chunk expand flatten flip permute reshape split squeeze stack sum_to transpose unsqueeze"
-).split()

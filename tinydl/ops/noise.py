@@ -12,7 +12,7 @@ from tinydl.random import default_generator
 from tinydl.shapes import Array
 
 
-@op("...")
+@op("...", floats=True)
 def scale_mask(x: Any, mask: Array, scale: float) -> Any:
     """Return x · mask · scale for a constant boolean `mask` of x's shape.
 
@@ -82,6 +82,3 @@ def _drop(
     draw = default_generator() if generator is None else generator
     kept = draw.random(mask_shape, dtype=np.float32) >= p
     return scale_mask(x, np.broadcast_to(kept, tuple(x.shape)), 1.0 / (1.0 - p) if p < 1.0 else 0.0)
-
-
-__all__ = "drop_path dropout scale_mask".split()

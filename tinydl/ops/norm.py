@@ -1,7 +1,7 @@
 """Normalisation: batch norm over (N, …) a channel, layer and group norm over the elements of one sample.
 
-The fused gradients use the statistics of the forward pass; their compositions compute them anew with ops, because a second
-derivative has to go through the statistics as well.
+The fused gradients use the statistics of the forward pass; their compositions compute them anew with ops, because a
+second derivative has to go through the statistics as well.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import kernels
+from tinydl.methods import plain
 from tinydl.op import composite, fused, op
 from tinydl.ops.elementwise import sqrt
 from tinydl.ops.movement import reshape
@@ -30,7 +31,7 @@ def _per_channel(v: Any, ndim: int) -> Any:
     return reshape(v, (1, -1) + (1,) * (ndim - 2))
 
 
-@op("..., C, C", keeps=("mean", "var", "rstd"))
+@op("..., C, C", keeps=("mean", "var", "rstd"), floats=True)
 def batch_norm_train(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     """Return x normalised a channel by the batch's own mean and (biased) variance; keeps those statistics.
 
@@ -68,7 +69,7 @@ def batch_norm_grad_composed(g: Any, x: Any, weight: Any, mean_: Array, rstd_: A
     return gx if weight is None else gx * _per_channel(weight, ndim), gw, gb
 
 
-@op("..., C, C")
+@op("..., C, C", floats=True)
 def channel_affine(x: Any, scale: Any, shift: Any) -> Any:
     """Return x · scale[c] + shift[c] for x (N, C, …).
 
@@ -144,7 +145,7 @@ def batch_norm(
 
 
 def _move(running: Any, batch: Array, momentum: float) -> None:
-    array = running.data if isinstance(running, Tensor) else running
+    array = plain(running)
     array *= 1 - momentum
     array += momentum * batch
     if isinstance(running, Tensor):
@@ -161,7 +162,7 @@ def _batch_norm_eval(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: f
     return channel_affine(x, scale, shift if bias is None else shift + bias)
 
 
-@op("M D", keeps=("rstd",))
+@op("M D", keeps=("rstd",), floats=True)
 def standardize(x: Any, eps: float = 1e-5) -> Any:
     """Return each row less its mean, divided by √(its biased variance + ε).
 
@@ -236,6 +237,3 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     y = reshape(standardize(reshape(x, (rows, size)), eps), shape)
     y = y if weight is None else y * _per_channel(weight, len(shape))
     return y if bias is None else y + _per_channel(bias, len(shape))
-
-
-__all__ = "batch_norm batch_norm_train channel_affine group_norm layer_norm standardize".split()

@@ -1,4 +1,7 @@
-"""Pooling. Picking the maximum and averaging are linear once the window is known, so adjoint pairs close every order."""
+"""Pooling: the maximum or the mean of each window.
+
+Both are linear once it is known which element each window takes, so adjoint pairs (pick, put) close every order.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from tinydl import kernels
 from tinydl.op import composite, op
 from tinydl.ops.movement import squeeze, unsqueeze
 from tinydl.ops.reduce import mean
-from tinydl.shapes import Array, Pair, Shape, at_least, pair, pool_output_size
+from tinydl.shapes import Array, Pair, Shape, at_least, check_size, pair, pool_output_size
 from tinydl.tensor import Tensor
 
 Pairs: TypeAlias = int | Sequence[int]
 
 
-@op("N C H W", keeps=("indices",))
+@op("N C H W", keeps=("indices",), floats=True)
 def max_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair) -> Any:
     """Return the maximum of each window (`max_pool2d` with every argument spelled out), and where it stood."""
     return kernels.max_pool2d(x, kernel, stride, padding, dilation, out_size)
@@ -29,7 +32,7 @@ def max_pool_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
     return max_pool_grad(g, indices, x_shape)
 
 
-@op("N C h w")
+@op("N C h w", floats=True)
 def max_pool_grad(g: Any, indices: Array, x_shape: Shape) -> Any:
     """Return zeros of `x_shape` with g added where the maxima stood."""
     return kernels.max_pool2d_grad(g, indices, x_shape)
@@ -41,7 +44,7 @@ def max_pool_grad_vjp(gg: Any, indices: Array) -> Any:
     return max_pool_gather(gg, indices)
 
 
-@op("N C H W")
+@op("N C H W", floats=True)
 def max_pool_gather(x: Any, indices: Array) -> Any:
     """Return y[n, c, i, j] = x[n, c].flat[indices[n, c, i, j]]."""
     return kernels.max_pool2d_gather(x, indices)
@@ -53,7 +56,7 @@ def max_pool_gather_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
     return max_pool_grad(g, indices, x_shape)
 
 
-@op("N C H W")
+@op("N C H W", floats=True)
 def avg_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, out_size: Pair, count_include_pad: bool) -> Any:
     """Return the mean of each window (`avg_pool2d` with every argument spelled out)."""
     return kernels.avg_pool2d(x, kernel, stride, padding, out_size, count_include_pad)
@@ -65,7 +68,7 @@ def avg_pool_vjp(g: Any, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pa
     return avg_pool_grad(g, x_shape, kernel, stride, padding, count_include_pad)
 
 
-@op("N C h w")
+@op("N C h w", floats=True)
 def avg_pool_grad(g: Any, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Any:
     """Return each window's g, divided by its count, added to every element of the window."""
     return kernels.avg_pool2d_grad(g, x_shape, kernel, stride, padding, count_include_pad)
@@ -79,7 +82,7 @@ def avg_pool_grad_vjp(
     return avg_pool(gg, kernel, stride, padding, g_shape[2:], count_include_pad)
 
 
-@op("N C H W")
+@op("N C H W", floats=True)
 def adaptive_avg_pool(x: Any, out_size: Pair) -> Any:
     """Return means over bins ⌊iH/h⌋ … ⌈(i+1)H/h⌉ (`adaptive_avg_pool2d` with the size as a pair)."""
     return kernels.adaptive_avg_pool2d(x, out_size)
@@ -91,7 +94,7 @@ def adaptive_avg_pool_vjp(g: Any, x_shape: Shape) -> Any:
     return adaptive_avg_pool_grad(g, x_shape)
 
 
-@op("N C h w")
+@op("N C h w", floats=True)
 def adaptive_avg_pool_grad(g: Any, x_shape: Shape) -> Any:
     """Return each bin's g, divided by its count, added to every element of the bin."""
     return kernels.adaptive_avg_pool2d_grad(g, x_shape)
@@ -103,7 +106,7 @@ def adaptive_avg_pool_grad_vjp(gg: Any, g_shape: Shape) -> Any:
     return adaptive_avg_pool(gg, g_shape[2:])
 
 
-@op("N C H W", keeps=("indices",))
+@op("N C H W", keeps=("indices",), floats=True)
 def adaptive_max_pool(x: Any, out_size: Pair) -> Any:
     """Return maxima over bins ⌊iH/h⌋ … ⌈(i+1)H/h⌉, and where they stood."""
     return kernels.adaptive_max_pool2d(x, out_size)
@@ -155,8 +158,8 @@ def max_pool2d(
     """Return the maximum of each window; padding counts as −∞, NaN wins, the first of equal maxima gets the gradient.
 
     Shapes: (N, C, H, W) or (C, H, W) -> (…, H', W'), H' = ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1; with `ceil_mode` ⌈…⌉, but the
-    last window must start inside x or its padding on the left. stride defaults to kernel_size. With `return_indices` also
-    the maxima's places in the flattened H·W.
+    last window must start inside x or its padding on the left. stride defaults to kernel_size. With `return_indices`
+    also the maxima's places in the flattened H·W.
 
     Raises: ValueError for sizes that do not fit, or padding above half the kernel.
 
@@ -169,10 +172,13 @@ def max_pool2d(
         return tuple(squeeze(part, 0) for part in found) if return_indices else squeeze(found, 0)
     geometry = _windows("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
     y, (indices,) = max_pool.run((x, *geometry), {})
-    if not return_indices:
-        return y
-    indices = indices.astype(np.int64)
-    return y, (Tensor.of(indices) if isinstance(x, Tensor) else indices)
+    return (y, _places(indices, x)) if return_indices else y
+
+
+def _places(indices: Array, x: Any) -> Any:
+    """Return the maxima's places as PyTorch does: int64, a Tensor if x is one."""
+    places = indices.astype(np.int64)
+    return Tensor.of(places) if isinstance(x, Tensor) else places
 
 
 @composite
@@ -211,6 +217,7 @@ def _target(name: str, x: Any, output_size: int | Sequence[int | None]) -> Pair:
     full = tuple(int(n) if s is None else int(s) for s, n in zip(sizes, x.shape[2:]))
     if min(x.shape[2:]) < 1:
         raise ValueError(f"{name}: x {tuple(x.shape)} has no elements to pool")
+    check_size((*x.shape[:2], *full), x.dtype.itemsize, name)
     return at_least((full[0], full[1]), 1, "output_size", name)
 
 
@@ -229,15 +236,19 @@ def adaptive_avg_pool2d(x: Any, output_size: int | Sequence[int | None]) -> Any:
 
 
 @composite
-def adaptive_max_pool2d(x: Any, output_size: int | Sequence[int | None]) -> Any:
+def adaptive_max_pool2d(x: Any, output_size: int | Sequence[int | None], return_indices: bool = False) -> Any:
     """Return maxima over an h × w grid of bins that cover x evenly; (1, 1) is global max pooling.
+
+    With `return_indices` also their places in the flattened H·W.
 
     >>> adaptive_max_pool2d(np.arange(9.0).reshape(1, 1, 3, 3), 1)
     array([[[[8.]]]])
     """
     if len(x.shape) == 3:
-        return squeeze(adaptive_max_pool2d(unsqueeze(x, 0), output_size), 0)
-    return adaptive_max_pool(x, _target("adaptive_max_pool2d", x, output_size))
+        found = adaptive_max_pool2d(unsqueeze(x, 0), output_size, return_indices)
+        return tuple(squeeze(part, 0) for part in found) if return_indices else squeeze(found, 0)
+    y, (indices,) = adaptive_max_pool.run((x, _target("adaptive_max_pool2d", x, output_size)), {})
+    return (y, _places(indices, x)) if return_indices else y
 
 
 @composite
@@ -248,9 +259,3 @@ def global_avg_pool2d(x: Any) -> Any:
     (2, 3)
     """
     return mean(x, (2, 3))
-
-
-__all__ = (
-    "adaptive_avg_pool adaptive_avg_pool2d adaptive_avg_pool_grad adaptive_max_pool adaptive_max_pool2d avg_pool avg_pool2d "
-    "avg_pool_grad global_avg_pool2d max_pool max_pool2d max_pool_gather max_pool_grad"
-).split()

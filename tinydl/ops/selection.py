@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.dtypes import FLOAT32, FLOAT64
+from tinydl.methods import plain
 from tinydl.op import composite, op
 from tinydl.ops.movement import sum_to
 from tinydl.shapes import Array, Shape
@@ -38,15 +40,10 @@ def maximum_vjp_b(g: Any, a: Any, b: Any, b_shape: Shape) -> Any:
 
 
 def _share(a: Any, b: Any) -> Array:
-    """Return 1 where a > b, ½ where a = b, 0 where a < b: a constant, as the slope of a step is 0."""
-    a, b = _plain(a), _plain(b)
-    dtype = np.result_type(a, b)
-    return (np.greater(a, b) + np.multiply(0.5, np.equal(a, b))).astype(dtype)
-
-
-def _plain(x: Any) -> Any:
-    """Return the array of a Tensor, anything else as it is."""
-    return x.data if isinstance(x, Tensor) else x
+    """Return 1 where a > b, ½ where a = b, 0 where a < b, and 1 beside NaN: constant, as the slope of a step is 0."""
+    a, b = plain(a), plain(b)
+    share: Array = 1 - np.less(a, b) - np.multiply(0.5, np.equal(a, b))
+    return share.astype(np.result_type(a, b))
 
 
 @op("..., ...")
@@ -78,10 +75,9 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     >>> where(np.array([True, False]), 1.0, np.array([5.0, 6.0]))
     array([1., 6.])
     """
-    dtype = [x.dtype for x in (a, b) if isinstance(x, np.ndarray)]
-    if len(dtype) == 1:  # the other side is a Python number, which must not widen the result
-        a, b = (np.asarray(x, dtype[0]) for x in (a, b))
-    return np.where(condition, a, b)
+    y = np.where(condition, a, b)
+    two_numbers = {type(a), type(b)} <= {float, int, bool}
+    return y.astype(FLOAT32) if two_numbers and y.dtype == FLOAT64 else y
 
 
 @where.vjp("a")
@@ -113,14 +109,14 @@ def clamp(x: Any, min: float | None = None, max: float | None = None) -> Any:
 @clamp.vjp()
 def clamp_vjp(g: Any, x: Any, min: float | None, max: float | None) -> Any:
     """∂y/∂x = 1 where min ≤ x ≤ max."""
-    x = _plain(x)
+    x = plain(x)
     inside = (x >= (-np.inf if min is None else min)) & (x <= (np.inf if max is None else max))
     return where(inside, g, 0.0)
 
 
 def _comparison(name: str, ufunc: np.ufunc, sign: str) -> Any:
     def compare(a: Any, b: Any) -> Any:
-        arrays = _plain(a), _plain(b)
+        arrays = plain(a), plain(b)
         result = ufunc(*arrays)
         return Tensor.of(np.asarray(result)) if isinstance(a, Tensor) or isinstance(b, Tensor) else result
 
@@ -165,6 +161,3 @@ def isfinite(x: Any) -> Any:
     array([ True, False])
     """
     return Tensor.of(np.isfinite(x.data)) if isinstance(x, Tensor) else np.isfinite(x)
-
-
-__all__ = "clamp eq ge gt isfinite isnan le logical_not lt maximum minimum ne where".split()

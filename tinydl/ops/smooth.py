@@ -1,7 +1,7 @@
-"""Activation functions. Each has a kernel for its value and a fused one for its gradient.
+"""Activations built on the exponential or the error function, each with kernels for its value and its gradient.
 
-The fused gradients are compositions of ops where a derivative of them is asked for, so every order of derivative exists.
-Piecewise linear ones (ReLU, …) need no composition: their gradient is linear in g with constant masks.
+The kernel of a gradient is an array shortcut: where a derivative of it is asked for, its composition of ops takes over,
+so that every order of derivative exists.
 """
 
 from __future__ import annotations
@@ -11,102 +11,12 @@ from typing import Any
 import numpy as np
 
 from tinydl import kernels
-from tinydl.op import fused, op
+from tinydl.op import composite, fused, op
 from tinydl.ops.elementwise import erf, exp
-from tinydl.ops.selection import ge, gt, where
+from tinydl.ops.selection import gt, where
 
 
-@op("...")
-def relu(x: Any) -> Any:
-    """Return max(x, 0), with relu′(0) = 0; NaN stays NaN.
-
-    Source: Nair & Hinton 2010, Rectified linear units improve restricted Boltzmann machines.
-
-    >>> relu(np.array([-1.0, 2.0]))
-    array([0., 2.])
-    """
-    return kernels.relu(x)
-
-
-@fused
-def relu_grad(g: Any, y: Any) -> Any:
-    """Return g where y > 0, else 0."""
-    return kernels.relu_grad(g, y)
-
-
-@relu_grad.composition
-def relu_grad_composed(g: Any, y: Any) -> Any:
-    """A constant mask times g."""
-    return where(gt(y, 0), g, 0.0)
-
-
-@relu.vjp()
-def relu_vjp(g: Any, y: Any) -> Any:
-    """∂y/∂x = 1 where y > 0."""
-    return relu_grad(g, y)
-
-
-@op("...")
-def relu6(x: Any) -> Any:
-    """Return min(max(x, 0), 6), with slope 0 at both kinks.
-
-    Source: Howard et al. 2017, MobileNets, arXiv:1704.04861; Krizhevsky 2010, Convolutional deep belief networks.
-
-    >>> relu6(np.array([-1.0, 2.0, 9.0]))
-    array([0., 2., 6.])
-    """
-    return kernels.relu6(x)
-
-
-@fused
-def relu6_grad(g: Any, y: Any) -> Any:
-    """Return g where 0 < y < 6, else 0."""
-    return kernels.relu6_grad(g, y)
-
-
-@relu6_grad.composition
-def relu6_grad_composed(g: Any, y: Any) -> Any:
-    """A constant mask times g."""
-    return where(gt(y, 0), where(gt(6, y), g, 0.0), 0.0)
-
-
-@relu6.vjp()
-def relu6_vjp(g: Any, y: Any) -> Any:
-    """∂y/∂x = 1 where 0 < y < 6."""
-    return relu6_grad(g, y)
-
-
-@op("...")
-def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
-    """Return x where x > 0, else negative_slope · x (a small positive slope for negative inputs, and at 0).
-
-    Source: Maas, Hannun & Ng 2013, Rectifier nonlinearities improve neural network acoustic models.
-
-    >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
-    array([-0.1,  2. ])
-    """
-    return kernels.leaky_relu(x, float(negative_slope))
-
-
-@fused
-def leaky_relu_grad(g: Any, x: Any, negative_slope: float) -> Any:
-    """Return g where x > 0, else negative_slope · g."""
-    return kernels.leaky_relu_grad(g, x, float(negative_slope))
-
-
-@leaky_relu_grad.composition
-def leaky_relu_grad_composed(g: Any, x: Any, negative_slope: float) -> Any:
-    """A constant mask decides the factor of g."""
-    return where(gt(x, 0), g, g * negative_slope)
-
-
-@leaky_relu.vjp()
-def leaky_relu_vjp(g: Any, x: Any, negative_slope: float) -> Any:
-    """∂y/∂x = 1 or negative_slope."""
-    return leaky_relu_grad(g, x, negative_slope)
-
-
-@op("...")
+@op("...", floats=True)
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """Return x where x > 0, else α (eˣ − 1).
 
@@ -136,7 +46,7 @@ def elu_vjp(g: Any, x: Any, alpha: float) -> Any:
     return elu_grad(g, x, alpha)
 
 
-@op("...")
+@op("...", floats=True)
 def sigmoid(x: Any) -> Any:
     """Return σ(x) = 1 / (1 + e⁻ˣ), without overflow for any x.
 
@@ -164,7 +74,7 @@ def sigmoid_vjp(g: Any, y: Any) -> Any:
     return sigmoid_grad(g, y)
 
 
-@op("...")
+@op("...", floats=True)
 def tanh(x: Any) -> Any:
     """Return tanh x.
 
@@ -195,7 +105,7 @@ def tanh_vjp(g: Any, y: Any) -> Any:
 _SQRT_2_OVER_PI = float(np.sqrt(2 / np.pi))
 
 
-@op("...")
+@op("...", floats=True)
 def gelu(x: Any, approximate: str = "none") -> Any:
     """Return x Φ(x), Φ the standard normal distribution function; or its tanh approximation.
 
@@ -236,7 +146,7 @@ def gelu_vjp(g: Any, x: Any, approximate: str) -> Any:
     return gelu_grad(g, x, approximate)
 
 
-@op("...")
+@op("...", floats=True)
 def swish(x: Any, beta: float = 1.0) -> Any:
     """Return x σ(βx); swish(−2) ≈ −0.2384.
 
@@ -267,6 +177,7 @@ def swish_vjp(g: Any, x: Any, beta: float) -> Any:
     return swish_grad(g, x, beta)
 
 
+@composite
 def silu(x: Any) -> Any:
     """Return x σ(x): `swish` with β = 1.
 
@@ -276,67 +187,7 @@ def silu(x: Any) -> Any:
     return swish(x, 1.0)
 
 
-@op("...")
-def hardsigmoid(x: Any) -> Any:
-    """Return relu6(x + 3) / 6, with slope 0 at ±3.
-
-    Source: Howard et al. 2019, MobileNetV3, arXiv:1905.02244, section 5.2.
-
-    >>> hardsigmoid(np.array([-4.0, 0.0, 4.0]))
-    array([0. , 0.5, 1. ])
-    """
-    return kernels.hard_sigmoid(x)
-
-
-@fused
-def hardsigmoid_grad(g: Any, x: Any) -> Any:
-    """Return g / 6 where −3 < x < 3, else 0."""
-    return kernels.hard_sigmoid_grad(g, x)
-
-
-@hardsigmoid_grad.composition
-def hardsigmoid_grad_composed(g: Any, x: Any) -> Any:
-    """A constant mask times g / 6."""
-    return where(gt(x, -3), where(gt(3, x), g * (1 / 6), 0.0), 0.0)
-
-
-@hardsigmoid.vjp()
-def hardsigmoid_vjp(g: Any, x: Any) -> Any:
-    """∂y/∂x = 1/6 where −3 < x < 3."""
-    return hardsigmoid_grad(g, x)
-
-
-@op("...")
-def hardswish(x: Any) -> Any:
-    """Return x · relu6(x + 3) / 6.
-
-    Source: Howard et al. 2019, MobileNetV3, arXiv:1905.02244, section 5.2.
-
-    >>> hardswish(np.array([-4.0, 0.0, 4.0])) + 0.0
-    array([0., 0., 4.])
-    """
-    return kernels.hard_swish(x)
-
-
-@fused
-def hardswish_grad(g: Any, x: Any) -> Any:
-    """Return g · (0 where x ≤ −3, 1 where x ≥ 3, else x/3 + ½)."""
-    return kernels.hard_swish_grad(g, x)
-
-
-@hardswish_grad.composition
-def hardswish_grad_composed(g: Any, x: Any) -> Any:
-    """The same, with constant masks."""
-    return where(ge(x, 3), g, where(gt(x, -3), g * (x * (1 / 3) + 0.5), 0.0))
-
-
-@hardswish.vjp()
-def hardswish_vjp(g: Any, x: Any) -> Any:
-    """∂y/∂x, piecewise linear."""
-    return hardswish_grad(g, x)
-
-
-@op("...")
+@op("...", floats=True)
 def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Return log(1 + e^(βx)) / β, and x itself where βx > threshold (where they agree to rounding).
 
@@ -366,7 +217,7 @@ def softplus_vjp(g: Any, x: Any, beta: float, threshold: float) -> Any:
     return softplus_grad(g, x, beta, threshold)
 
 
-@op("...")
+@op("...", floats=True)
 def mish(x: Any) -> Any:
     """Return x tanh(softplus(x)).
 
@@ -395,6 +246,3 @@ def mish_grad_composed(g: Any, x: Any) -> Any:
 def mish_vjp(g: Any, x: Any) -> Any:
     """∂y/∂x = t + x (1 − t²) σ(x)."""
     return mish_grad(g, x)
-
-
-__all__ = ("elu gelu hardsigmoid hardswish leaky_relu mish relu relu6 sigmoid silu softplus swish tanh").split()
