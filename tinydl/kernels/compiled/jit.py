@@ -54,22 +54,25 @@ def njit(function: F) -> F:
     >>> double(2.0)
     4.0
     """
-    kernel = _compile(function, nogil=True)
+    kernel = _compile(function, nogil=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
     folder = cache_folder()
-    if kernel is not function and folder is not None and Path(function.__code__.co_filename).exists():
+    if hasattr(kernel, "_cache") and folder is not None and Path(function.__code__.co_filename).exists():
         kernel._cache = _cache_in(folder, function)
     return cast(F, kernel)
 
 
 def inline(function: F) -> F:
-    """Compile a helper that becomes part of each kernel that calls it, so that its loop can be vectorised."""
-    return cast(F, _compile(function, forceinline=True))
+    """Compile a formula that becomes part of each kernel that calls it, so that its loop can be vectorised.
+
+    Its sums keep the order in which they are written: 1 + x − 1 is not x.
+    """
+    return cast(F, _compile(function, forceinline=True, fastmath={"contract", "arcp", "nsz"}))
 
 
-def _compile(function: F, **options: bool) -> Any:
-    fastmath = {"contract", "reassoc", "arcp", "nsz"}
-    kernel = numba.njit(error_model="numpy", fastmath=fastmath, **options)(function)
-    return np.errstate(all="ignore")(function) if kernel is function else kernel
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
+    if numba.config.DISABLE_JIT:
+        return np.errstate(all="ignore")(function)
+    return numba.njit(error_model="numpy", **options)(function)
 
 
 @functools.cache

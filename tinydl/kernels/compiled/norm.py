@@ -78,7 +78,7 @@ def _sums(sums: Array, x: Array, origin: Array) -> None:
     for i in range(0, x.size, width):
         row = x[i : i + width]
         for j in range(row.size):
-            d = row[j] - origin[j]
+            d = np.float64(row[j]) - origin[j]
             first[j] += d
             second[j] += d * d
 
@@ -105,7 +105,7 @@ def _statistics(
         offset = first / n
         var = second / n - offset * offset
         var = 0.0 if var < 0 else var
-        rstd = 1 / math.sqrt(var + eps)
+        rstd = 1 / np.sqrt(var + eps)
         mean_var_rstd[0, c] = origin[c] + offset
         mean_var_rstd[1, c] = var
         mean_var_rstd[2, c] = rstd
@@ -214,13 +214,13 @@ def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd:
 def _standardize(y: Array, rstd: Array, x: Array, eps: float) -> None:
     for i in range(rstd.size):
         row, y_row = x[i], y[i]
-        total, square = 0.0, 0.0
+        total, square = np.float64(0), np.float64(0)
         for j in range(row.size):
             total += row[j]
         mean = total / row.size
         for j in range(row.size):
             square += (row[j] - mean) * (row[j] - mean)
-        scale = 1 / math.sqrt(square / row.size + eps)
+        scale = 1 / np.sqrt(square / row.size + eps)
         for j in range(row.size):
             y_row[j] = (row[j] - mean) * scale
         rstd[i] = scale
@@ -238,7 +238,7 @@ def standardize(x: Array, eps: float) -> tuple[Array, Array]:
 def _standardize_grad(gx: Array, g: Array, y: Array, rstd: Array) -> None:
     for i in range(rstd.size):
         gx_row, g_row, y_row, scale = gx[i], g[i], y[i], rstd[i]
-        total, product = 0.0, 0.0
+        total, product = np.float64(0), np.float64(0)
         for j in range(g_row.size):
             total += g_row[j]
             product += g_row[j] * y_row[j]

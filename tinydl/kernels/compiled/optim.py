@@ -9,6 +9,8 @@ import functools
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.memory import flat, share_out
 from tinydl.kernels.reference import optim as reference
@@ -95,7 +97,7 @@ def _adam(
         d = g[i] if decoupled or weight_decay == 0 else g[i] + T(weight_decay) * p[i]
         m[i] += T(1 - beta1) * (d - m[i])
         v[i] = T(beta2) * v[i] + T(1 - beta2) * (d * d)
-        p[i] = shrink * p[i] - rate * (m[i] / (math.sqrt(v[i]) / correction + T(eps)))
+        p[i] = shrink * p[i] - rate * (m[i] / (np.sqrt(v[i]) / correction + T(eps)))
 
 
 @functools.wraps(reference.adam_step)
@@ -137,7 +139,7 @@ def _rmsprop(
         if grad_avg is not None:
             grad_avg[i] += T(1 - alpha) * (d - grad_avg[i])
             variance -= grad_avg[i] * grad_avg[i]
-        d /= math.sqrt(variance) + T(eps)
+        d /= np.sqrt(variance) + T(eps)
         if velocity is not None:
             d += T(momentum) * velocity[i]
             velocity[i] = d

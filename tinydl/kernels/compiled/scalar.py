@@ -17,7 +17,8 @@ from tinydl.kernels.reference.elementwise import ERF_SERIES, ERFC_POLYNOMIAL
 
 __all__ = ["erf", "exp_negative", "expm1_negative", "log1p_unit"]
 
-LOG_2 = math.log(2)
+LOG_2_HIGH = 355 / 512  # 9 bits, so that n·LOG_2_HIGH is exact (Cody & Waite 1980)
+LOG_2_LOW = math.log(2) - LOG_2_HIGH
 SERIES = tuple(ERF_SERIES)
 POLYNOMIAL = tuple(ERFC_POLYNOMIAL)
 
@@ -44,11 +45,11 @@ def _split(T: Any, x: Any) -> Any:
     """
     single = np.finfo(T).bits == 32
     lowest = T(-87) if single else T(-708)
-    n, s = _power_of_two(T, (x if x > lowest else lowest) * T(1 / LOG_2))  # a NaN must not become an integer
-    r = (lowest if x < lowest else x) - n * T(LOG_2)
+    n, s = _power_of_two(T, (x if x > lowest else lowest) * T(1 / math.log(2)))  # a NaN must not become an integer
+    r = (lowest if x < lowest else x) - n * T(LOG_2_HIGH) - n * T(LOG_2_LOW)
     series = T(1)
     for k in range(7 if single else 13, 1, -1):
-        series = T(1) + r * series * T(1 / k)
+        series = T(1) + r * T(1 / k) * series
     return T(0) if x < lowest else s, r * series
 
 
@@ -66,9 +67,10 @@ def _power_of_two(T: Any, z: Any) -> Any:
 def log1p_unit(T: Any, u: Any) -> Any:
     """Return log(1 + u) for 0 ≤ u ≤ 1: 2·(z + z³/3 + z⁵/5 + …) with z = u/(2 + u), to 2 units in the last place."""
     z = u / (T(2) + u)
+    square = z * z
     series = T(0)
     for k in range(15 if np.finfo(T).bits == 32 else 33, 0, -2):
-        series = series * z * z + T(2 / k)
+        series = series * square + T(2 / k)
     return series * z
 
 

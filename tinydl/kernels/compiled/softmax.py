@@ -58,10 +58,12 @@ def _log_softmax(y: Array, x: Array) -> None:
     for i in range(y.shape[0]):
         top, total = _top(x, i), T(0)
         for j in range(y.shape[1]):
-            total += scalar.exp_negative(T, x[i, j] - top)
-        log_total = math.log(total)
+            y[i, j] = x[i, j] - top
+            total += scalar.exp_negative(T, y[i, j])
+        # Subtracted in a pass of its own: x − (top + log total) would lose the digits that top does not share.
+        log_total = np.log(total)
         for j in range(y.shape[1]):
-            y[i, j] = x[i, j] - top - log_total
+            y[i, j] -= log_total
 
 
 @njit

@@ -1,0 +1,142 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import tinydl
+
+pytest.importorskip("numba")
+from tinydl.kernels.compiled import jit
+
+ROOT = Path(tinydl.__file__).parents[1]
+
+SCRIPT = """
+import inspect, json, warnings
+import numpy as np
+warnings.simplefilter("error")
+from tinydl.kernels.compiled import elementwise, jit, optim
+y = elementwise.sigmoid(np.array([-1, 0, 1], np.float32))
+optim.ema_step(y, y, 0.5)
+loop = inspect.getclosurevars(elementwise.sigmoid).nonlocals["compiled"]
+stats = [kernel.stats for kernel in (loop, optim._ema)] if hasattr(loop, "stats") else []
+print(json.dumps({
+    "y": y.tolist(),
+    "folder": str(jit.cache_folder()),
+    "hits": [sum(s.cache_hits.values()) for s in stats],
+    "misses": [sum(s.cache_misses.values()) for s in stats],
+    "users": jit.numba.config.CACHE_DIR,
+}))
+"""
+
+
+def run(root: Path = ROOT, **environment: str | None) -> dict[str, object]:
+    """Run two kernels in a fresh process; an environment variable that is None is removed."""
+    variables = os.environ | {"PYTHONPATH": str(root)} | environment
+    defined = {name: value for name, value in variables.items() if value is not None}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=defined, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["y"] == pytest.approx([0.26894143, 0.5, 0.7310586], rel=1e-6)
+    return result
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that the script has filled."""
+    folder = tmp_path_factory.mktemp("cache")
+    first = run(TINYDL_CACHE=str(folder))
+    assert Path(str(first["folder"])).is_relative_to(folder)
+    assert (first["hits"], first["misses"]) == ([0, 0], [1, 1])
+    return folder
+
+
+def test_a_second_process_finds_the_machine_code_of_the_first(warm: Path) -> None:
+    second = run(TINYDL_CACHE=str(warm), NUMBA_CACHE_DIR="/users/own")
+    assert (second["hits"], second["misses"]) == ([1, 1], [0, 0])
+    assert second["users"] == "/users/own"
+
+
+def _flip(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [_flip, lambda content: content[: len(content) // 2], lambda content: b""])
+def test_a_damaged_cache_is_replaced(warm: Path, tmp_path: Path, suffix: str, damage: Callable[[bytes], bytes]) -> None:
+    shutil.copytree(warm, tmp_path, dirs_exist_ok=True)
+    files = list(tmp_path.rglob(f"*{suffix}"))
+    assert len(files) == 2
+    for path in files:
+        path.write_bytes(damage(path.read_bytes()))
+    assert run(TINYDL_CACHE=str(tmp_path))["hits"] == [0, 0]
+    if damage is _flip:
+        assert run(TINYDL_CACHE=str(tmp_path))["hits"] == [1, 1]
+
+
+def test_where_nothing_can_be_written_kernels_are_compiled_each_time(tmp_path: Path) -> None:
+    obstacle = tmp_path / "file"
+    obstacle.touch()
+    nowhere = str(obstacle / "folder")
+    found = run(TINYDL_CACHE=nowhere, HOME=nowhere, XDG_CACHE_HOME=nowhere, LOCALAPPDATA=None, TMPDIR=str(tmp_path))
+    assert Path(str(found["folder"])).is_relative_to(tmp_path)
+    assert "tinydl-" in str(found["folder"])
+
+
+def test_without_any_folder_kernels_still_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "_cache_roots", lambda: iter([tmp_path / "file"]))
+    (tmp_path / "file").touch()
+    jit.cache_folder.cache_clear()
+    try:
+        assert jit.cache_folder() is None
+        assert jit.njit(lambda x: x + 1)(2.0) == 3
+    finally:
+        jit.cache_folder.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owner here")
+def test_a_temporary_folder_that_somebody_else_made_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: str(tmp_path))
+    stranger = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: stranger)
+    (tmp_path / f"tinydl-{stranger}").mkdir()
+    assert not [root for root in jit._cache_roots() if root.is_relative_to(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NUMBA_NUM_THREADS": "100000"}, {"NUMBA_NUM_THREADS": "abc"}, {"NUMBA_NUM_THREADS": "0"},
+        {"NUMBA_NUM_THREADS": "-3"}, {"OMP_NUM_THREADS": "abc"}, {"OMP_NUM_THREADS": "-1"},
+        {"OMP_NUM_THREADS": "99999999"}, {"HOME": None, "XDG_CACHE_HOME": None, "TINYDL_CACHE": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_absurd_environment_is_survived(environment: dict[str, str | None], warm: Path) -> None:
+    run(**({"TINYDL_CACHE": str(warm)} | environment))
+
+
+def test_kernels_run_interpreted_for_debuggers(warm: Path) -> None:
+    assert run(TINYDL_CACHE=str(warm), NUMBA_DISABLE_JIT="1")["hits"] == []
+
+
+def test_an_edited_kernel_never_meets_the_machine_code_of_the_old_one(tmp_path: Path) -> None:
+    copy, cache = tmp_path / "tinydl", str(tmp_path / "cache")
+    shutil.copytree(ROOT / "tinydl" / "kernels", copy / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "tinydl" / "shapes.py", copy)
+    (copy / "__init__.py").touch()
+    folders = {run(tmp_path, TINYDL_CACHE=cache)["folder"]}
+    for edited in ("compiled/scalar.py", "reference/elementwise.py"):
+        file = copy / "kernels" / edited
+        file.write_text(file.read_text() + "# edited\n")
+        after = run(tmp_path, TINYDL_CACHE=cache)
+        assert after["hits"] == [0, 0]
+        folders.add(after["folder"])
+    assert len(folders) == 3
