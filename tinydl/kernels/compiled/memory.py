@@ -8,14 +8,16 @@ one more type; it is copied.)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinydl.kernels.threads import run
 from tinydl.shapes import Array, Shape
+
+Arrays: TypeAlias = tuple[Array, *tuple[Array | None, ...]]
 
 GRAIN = 1 << 17
 """Numbers that make a second thread worth its while: some 15 µs of work for the cheapest kernels."""
@@ -65,20 +67,18 @@ def from_rows(matrix: Array, shape: Shape, axis: int) -> Array:
     return moved.transpose(*range(axis), last, *range(axis, last))
 
 
-def share_out(loop: Callable[..., None], arrays: Sequence[Array | None], *others: Any, unit: int = 1) -> None:
+def share_out(loop: Callable[..., None], arrays: Arrays, *others: Any, unit: int = 1) -> None:
     """Call `loop(*arrays, *others)`; if that pays, each thread calls it on its slices of the arrays' first axis.
 
     Every array has the same length, and slices begin at multiples of `unit`.
     """
-    first, unit = arrays[0], max(unit, 1)
-    assert first is not None
-    n_units = -(-len(first) // unit)
-    grain = GRAIN * n_units // max(first.size, 1) + 1
-    if n_units < 2 * grain:
+    first = arrays[0]
+    if first.size < 2 * GRAIN:
         loop(*arrays, *others)
         return
 
     def task(start: int, stop: int, worker: int) -> None:
         loop(*[None if a is None else a[start * unit : stop * unit] for a in arrays], *others)
 
-    run(task, n_units, grain)
+    n_units = -(-len(first) // unit)
+    run(task, n_units, max(1, GRAIN * n_units // first.size))
