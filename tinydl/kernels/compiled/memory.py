@@ -8,16 +8,14 @@ one more type; it is copied.)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinydl.kernels.threads import run
 from tinydl.shapes import Array, Shape
-
-Arrays: TypeAlias = tuple[Array, *tuple[Array | None, ...]]
 
 GRAIN = 1 << 17
 """Numbers that make a second thread worth its while: some 15 µs of work for the cheapest kernels."""
@@ -67,12 +65,13 @@ def from_rows(matrix: Array, shape: Shape, axis: int) -> Array:
     return moved.transpose(*range(axis), last, *range(axis, last))
 
 
-def share_out(loop: Callable[..., None], arrays: Arrays, *others: Any, unit: int = 1) -> None:
+def share_out(loop: Callable[..., None], arrays: Sequence[Array | None], *others: Any, unit: int = 1) -> None:
     """Call `loop(*arrays, *others)`; if that pays, each thread calls it on its slices of the arrays' first axis.
 
-    Every array has the same length, and slices begin at multiples of `unit`.
+    Every array has the same length, the first is never None, and slices begin at multiples of `unit`.
     """
     first = arrays[0]
+    assert first is not None
     if first.size < 2 * GRAIN:
         loop(*arrays, *others)
         return

@@ -34,7 +34,7 @@ def _update(
         ):
             twin(p, g, *states, *parameters)
             return
-    flats = tuple(None if state is None else flat(state, p) for state in states)
+    flats = [None if state is None else flat(state, p) for state in states]
     share_out(loop, (flat(p, p), flat(g, p), *flats), *parameters)
 
 
