@@ -65,15 +65,15 @@ STATE = {
 
 
 def test_save_and_load(tmp_path):
-    save(tmp_path / "s", STATE)
+    save(STATE, tmp_path / "s")
     assert same(load(tmp_path / "s"), STATE)
-    save(str(tmp_path / "s"), [1, "two"])
+    save([1, "two"], str(tmp_path / "s"))
     assert load(str(tmp_path / "s")) == [1, "two"]
     assert os.listdir(tmp_path) == ["s"]
 
 
 def test_loaded_arrays_are_ones_own(tmp_path):
-    save(tmp_path / "s", STATE)
+    save(STATE, tmp_path / "s")
     state = load(tmp_path / "s")
     state["mask"][...] = False
     assert same(load(tmp_path / "s"), STATE)
@@ -81,7 +81,7 @@ def test_loaded_arrays_are_ones_own(tmp_path):
 
 def test_every_damage_is_refused(tmp_path):
     path = tmp_path / "s"
-    save(path, {"w": np.ones(2, np.float32), 3: (float("nan"), None)})
+    save({"w": np.ones(2, np.float32), 3: (float("nan"), None)}, path)
     data = path.read_bytes()
     for i in range(len(data)):
         for damaged in (data[:i], data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :]):
@@ -91,18 +91,18 @@ def test_every_damage_is_refused(tmp_path):
 
 
 def test_what_cannot_be_saved_leaves_the_old_file(tmp_path):
-    save(tmp_path / "s", STATE)
+    save(STATE, tmp_path / "s")
     for state in ({"a": np.array([object()])}, {"a": lambda: None}, {"a": np.ones(2, np.float16)}):
         with pytest.raises(TypeError, match=r"state\['a'\]"):
-            save(tmp_path / "s", state)
+            save(state, tmp_path / "s")
     assert same(load(tmp_path / "s"), STATE)
     assert os.listdir(tmp_path) == ["s"]
 
 
 def test_a_newer_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "FORMAT", storage.FORMAT + 1)
-    save(tmp_path / "s", STATE)
-    save_weights(tmp_path / "w", {"a": np.ones(1)})
+    save(STATE, tmp_path / "s")
+    save_weights({"a": np.ones(1)}, tmp_path / "w")
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="format 2"):
         load(tmp_path / "s")
@@ -116,7 +116,7 @@ def test_a_newer_version_is_refused(tmp_path, monkeypatch):
 def test_weights_go_to_another_model_and_to_other_programs(tmp_path):
     model, other = Net(), Net()
     model.count.data = np.array(5)
-    save_weights(tmp_path / "w", model)
+    save_weights(model, tmp_path / "w")
     arrays = load_weights(tmp_path / "w", other)
     for name, tensor in other.state_dict().items():
         assert np.array_equal(tensor.data, model.state_dict()[name].data)
@@ -128,7 +128,7 @@ def test_weights_go_to_another_model_and_to_other_programs(tmp_path):
 def test_weights_of_a_dict_and_of_another_program(tmp_path):
     model = Net()
     weights = {"weight": np.ones((2, 3), np.float32), "bias": Tensor([1.0, 2.0]), "count": np.array(9)}
-    save_weights(tmp_path / "w", weights)
+    save_weights(weights, tmp_path / "w")
     load_weights(tmp_path / "w", model)
     assert model.bias.tolist() == [1, 2]
     safetensors.numpy.save_file(
@@ -153,7 +153,7 @@ def test_weights_that_differ_are_refused_and_the_model_is_untouched(tmp_path, ch
     before = {name: np.array(t.data) for name, t in model.state_dict().items()}
     weights = {"weight": np.ones((2, 3), np.float32), "bias": np.ones(2, np.float32), "count": np.array(1)}
     change(weights)
-    save_weights(tmp_path / "w", weights)
+    save_weights(weights, tmp_path / "w")
     with pytest.raises(ValueError) as caught:
         load_weights(tmp_path / "w", model)
     assert all(word in str(caught.value) for word in words)
@@ -162,7 +162,7 @@ def test_weights_that_differ_are_refused_and_the_model_is_untouched(tmp_path, ch
 
 def test_damaged_weights_are_refused(tmp_path):
     model, path = Net(), tmp_path / "w"
-    save_weights(path, model)
+    save_weights(model, path)
     before, data = {name: np.array(t.data) for name, t in model.state_dict().items()}, path.read_bytes()
     for i in range(len(data)):
         for damaged in (data[:i], data[:i] + bytes([data[i] ^ 4]) + data[i + 1 :]):
@@ -173,8 +173,8 @@ def test_damaged_weights_are_refused(tmp_path):
 
 
 def test_one_kind_of_file_is_not_taken_for_the_other(tmp_path):
-    save(tmp_path / "s", {"model": {"w": np.ones(1)}})
-    save_weights(tmp_path / "w", {"w": np.ones(1)})
+    save({"model": {"w": np.ones(1)}}, tmp_path / "s")
+    save_weights({"w": np.ones(1)}, tmp_path / "w")
     with pytest.raises(CheckpointError, match="holds a training state"):
         load_weights(tmp_path / "s")
     with pytest.raises(CheckpointError, match="holds weights"):
@@ -186,7 +186,7 @@ def test_one_kind_of_file_is_not_taken_for_the_other(tmp_path):
 )
 def test_weights_need_names_and_numbers(tmp_path, weights):
     with pytest.raises(TypeError):
-        save_weights(tmp_path / "w", weights)
+        save_weights(weights, tmp_path / "w")
     assert os.listdir(tmp_path) == []
 
 
@@ -242,7 +242,7 @@ def everything(training):
 def test_resuming_is_going_on_bit_for_bit(tmp_path):
     whole = Training()
     whole.run(5)
-    save(tmp_path / "s", capture(**whole.parts(), extra={"epoch": 1, "history": [(0.5, None)]}))
+    save(capture(**whole.parts(), extra={"epoch": 1, "history": [(0.5, None)]}), tmp_path / "s")
     whole.run(5)
     after_whole = everything(whole)
     resumed = Training(seed=99)
@@ -263,7 +263,7 @@ def test_a_new_process_resumes_bit_for_bit(tmp_path):
         if sys.argv[2] != "-":
             training.restore(t.load(sys.argv[2]))
         training.run(int(sys.argv[5]))
-        t.save(sys.argv[3], t.everything(training))
+        t.save(t.everything(training), sys.argv[3])
     """
 
     def process(source, target, seed, steps):

@@ -182,7 +182,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, step, number):
 
     path = tmp_path / "last.safetensors"
     first, callbacks = setup()
-    save = Checkpoint(lambda: checkpoint.save(path, checkpoint.capture(**first)), lambda: None)
+    save = Checkpoint(lambda: checkpoint.save(checkpoint.capture(**first), path), lambda: None)
     running = trainer(first, [*callbacks, StopAt(step, number), save])
     with pytest.raises(Interrupted) as stopped:
         running.fit(first["loader"], 3, validation)

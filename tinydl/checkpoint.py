@@ -36,7 +36,7 @@ class Stateful(Protocol):
         """Take a `state_dict` over completely, or raise ValueError or TypeError."""
 
 
-def save(path: str | os.PathLike[str], state: Any) -> None:
+def save(state: Any, path: str | os.PathLike[str]) -> None:
     """Write a nested `state` to `path`, atomically.
 
     Args:
@@ -48,7 +48,7 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(f"{folder}/state.safetensors", {"epoch": 3, "w": np.ones(2), 0: (1.5, None)})
+    ...     save({"epoch": 3, "w": np.ones(2), 0: (1.5, None)}, f"{folder}/state.safetensors")
     ...     load(f"{folder}/state.safetensors")
     {'epoch': 3, 'w': array([1., 1.]), 0: (1.5, None)}
     """
@@ -68,7 +68,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     return unpack(json.loads(metadata[_STATE]), arrays)
 
 
-def save_weights(path: str | os.PathLike[str], weights: Module | Mapping[str, Any]) -> None:
+def save_weights(weights: Module | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write the weights of a model (or a dict of arrays or Tensors) as a safetensors file that any program reads.
 
     Raises: TypeError for names that are not str and values that are no arrays of numbers; OSError when writing fails,
@@ -92,7 +92,7 @@ def load_weights(path: str | os.PathLike[str], model: Module | None = None) -> d
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_weights(f"{folder}/w.safetensors", {"bias": np.zeros(2, np.float32)})
+    ...     save_weights({"bias": np.zeros(2, np.float32)}, f"{folder}/w.safetensors")
     ...     load_weights(f"{folder}/w.safetensors")
     {'bias': array([0., 0.], dtype=float32)}
     """

@@ -180,15 +180,15 @@ class Experiment:
 
     def save_last(self) -> None:
         """Write everything a run needs to go on, bit for bit."""
-        checkpoint.save(self.folder / "last.safetensors", checkpoint.capture(extra=self.data_name, **self._parts()))
+        checkpoint.save(checkpoint.capture(extra=self.data_name, **self._parts()), self.folder / "last.safetensors")
 
     def save_best(self) -> None:
         """Write the weights alone (the averaged ones, if they are what is validated)."""
         if self.ema is None:
-            checkpoint.save_weights(self.folder / "best.safetensors", self.model)
+            checkpoint.save_weights(self.model, self.folder / "best.safetensors")
         else:
             with self.ema.applied():
-                checkpoint.save_weights(self.folder / "best.safetensors", self.model)
+                checkpoint.save_weights(self.model, self.folder / "best.safetensors")
 
     def resume(self) -> None:
         """Go back to where `last.safetensors` was written.
