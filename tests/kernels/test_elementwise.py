@@ -190,13 +190,14 @@ def test_threads_change_no_bit(name: str, rng: np.random.Generator, monkeypatch:
 
 
 def test_layouts_add_no_specialisations(lay_out: LayOut) -> None:
-    kernel = _module("compiled").hard_swish_grad
+    kernels = _module("compiled")
     for dtype in ("float32", "float64"):
         for shape in ((3,), (2, 3, 4), (2, 3, 4, 5)):
             x = lay_out(np.ones(shape, dtype))
-            kernel(x, x)
-            kernel(np.broadcast_to(np.ones((), dtype), shape), x)
-    loop = inspect.getclosurevars(kernel).nonlocals["compiled"]
+            for slope in (0, 0.5, np.float32(0.5)):
+                kernels.leaky_relu_grad(x, x, slope)
+                kernels.leaky_relu_grad(np.broadcast_to(np.ones((), dtype), shape), x, slope)
+    loop = inspect.getclosurevars(kernels.leaky_relu_grad).nonlocals["compiled"]
     if not hasattr(loop, "signatures"):
         pytest.skip("kernels run interpreted")
     assert len(loop.signatures) == 2

@@ -182,3 +182,16 @@ def test_empty_arrays_pass(kernels: ModuleType) -> None:
     assert gw.tolist() == gb.tolist() == [0, 0, 0]
     y, rstd = kernels.standardize(np.zeros((0, 4)), 1e-5)
     assert (y.shape, rstd.shape) == ((0, 4), (0,))
+
+
+def test_layouts_add_no_specialisations(lay_out: LayOut) -> None:
+    fast = _module("compiled")
+    for dtype in ("float32", "float64"):
+        for shape in ((2, 3), (2, 3, 4), (2, 3, 4, 5)):
+            x, weight = lay_out(np.ones(shape, dtype)), lay_out(np.ones(3, dtype))
+            for affine in ((weight, weight), (None, None)):
+                _, mean, _, rstd = fast.batch_norm(x, *affine, 1)
+                fast.batch_norm_grad(x, x, affine[0], mean, rstd)
+            fast.standardize_grad(*fast.standardize(x.reshape(2, -1), 1)[:1] * 2, weight[:2])
+    compiled = [kernel for kernel in vars(fast).values() if hasattr(kernel, "signatures")]
+    assert all(len(kernel.signatures) <= 2 for kernel in compiled)

@@ -181,3 +181,16 @@ def test_threads_change_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> No
         threads.set_num_threads(before)
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_layouts_add_no_specialisations(lay_out: LayOut) -> None:
+    fast = _module("compiled")
+    for dtype in ("float32", "float64"):
+        for shape in ([3], [2, 3], [2, 3, 4]):
+            for lr in (0, 0.1, np.float32(0.1)):
+                p, g, velocity = _arrays("sgd_step", shape, dtype, lay_out, 0)
+                fast.sgd_step(p, g, velocity, lr, 0, 0, False, 0, True)
+                fast.sgd_step(p, g, None, lr, 0, 0, False, 0, np.True_)
+    if not hasattr(fast._sgd, "signatures"):
+        pytest.skip("kernels run interpreted")
+    assert len(fast._sgd.signatures) == 4

@@ -125,3 +125,14 @@ def test_an_ignored_sample_costs_nothing_even_if_it_is_nan(kernels: ModuleType) 
 def test_the_compiled_twin_never_reads_beyond_the_classes(label: int) -> None:
     with pytest.raises(IndexError, match="not the number of a class"):
         _module("compiled").nll(np.zeros((2, 4)), np.array([0, label]), None, -100)
+
+
+def test_layouts_add_no_specialisations(lay_out: LayOut) -> None:
+    fast = _module("compiled")
+    for dtype in ("float32", "float64"):
+        for shape in ((3,), (2, 3), (2, 3, 4)):
+            x = lay_out(np.ones(shape, dtype))
+            fast.log_softmax_grad(x, fast.log_softmax(x, -1), 0)
+        fast.nll(lay_out(np.zeros((2, 3), dtype)), lay_out(np.array([0, 1], np.int32)), None, -100)
+    compiled = [kernel for kernel in vars(fast).values() if hasattr(kernel, "signatures")]
+    assert all(len(kernel.signatures) <= 2 for kernel in compiled)

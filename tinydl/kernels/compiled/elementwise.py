@@ -40,7 +40,7 @@ def unary(formula: Formula) -> Callable[..., Array]:
     @functools.wraps(getattr(reference, formula.__name__))
     def kernel(x: Array, *parameters: float) -> Array:
         y = empty_like_layout(x)
-        share_out(compiled, (y.ravel(order="K"), flat(x, y)), *parameters)
+        share_out(compiled, (y.ravel(order="K"), flat(x, y)), *map(float, parameters))
         return y
 
     return kernel
@@ -60,7 +60,7 @@ def binary(formula: Formula) -> Callable[..., Array]:
     @functools.wraps(getattr(reference, formula.__name__))
     def kernel(g: Array, x: Array, *parameters: float) -> Array:
         gx = empty_like_layout(x)
-        share_out(compiled, (gx.ravel(order="K"), flat(g, gx), flat(x, gx)), *parameters)
+        share_out(compiled, (gx.ravel(order="K"), flat(g, gx), flat(x, gx)), *map(float, parameters))
         return gx
 
     return kernel
@@ -275,5 +275,5 @@ def _scale_mask(y: Array, x: Array, mask: Array, scale: float) -> None:
 def scale_mask(x: Array, mask: Array, scale: float) -> Array:
     y = empty_like_layout(x)
     bits = flat(mask.view(np.uint8), empty_like_layout(y, np.uint8))
-    share_out(_scale_mask, (y.ravel(order="K"), flat(x, y), bits), scale)
+    share_out(_scale_mask, (y.ravel(order="K"), flat(x, y), bits), float(scale))
     return y
