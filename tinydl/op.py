@@ -19,7 +19,7 @@ from tinydl.graph import Gradient, Node
 from tinydl.methods import FUNCTIONS
 from tinydl.modes import mode
 from tinydl.rule import Plan, Rule, Saved, Source, source, wanted_by
-from tinydl.shapes import Array, Contract
+from tinydl.shapes import Contract
 from tinydl.tensor import Tensor, as_array
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,18 +44,21 @@ class Op:
     """
 
     def __init__(
-        self, forward: Callable[..., Any], contract: str, keeps: Sequence[str], view: bool, variadic: bool, floats: bool
+        self, forward: Callable[..., Any], contract: str, keeps: Sequence[str], view: bool, variadic: bool, kernel: bool
     ) -> None:
         parameters = inspect.signature(forward).parameters
         self.name = forward.__name__
         self.forward = forward
         self.contract = Contract(contract)
-        self.keeps, self.view, self.variadic, self.floats = tuple(keeps), view, variadic, floats
+        self.keeps, self.view, self.variadic, self.kernel = tuple(keeps), view, variadic, kernel
         self.parameters = tuple(parameters)
         n = self._n = len(self.contract.operands)
         self.operands, self.options = self.parameters[:n], self.parameters[n:]
         self.defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty}
         self._option_defaults = {k: v for k, v in self.defaults.items() if k in self.options}
+        self._plain = len(self._option_defaults) == len(self.options) and not variadic
+        # kernels see to it themselves that infinities and NaN come without warnings, and views compute nothing
+        self._compute = forward if kernel or view else np.errstate(all="ignore")(forward)
         self.rules: list[Rule] = []
         self._sources: dict[str, Source] = {}
         self._plans: dict[int, Plan] = {}
@@ -90,40 +93,40 @@ class Op:
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Sequence[Any]]:
         """Return the result and what the forward function kept beside it (arrays, without gradient)."""
-        operands, options = self._bind(args, kwargs)
-        arrays, has_tensor, needs, bit, dtype, usual = [], False, 0, 1, None, True
+        operands: Sequence[Any] = args
+        options = self._option_defaults
+        if not self._plain or len(args) != self._n or kwargs:
+            operands, options = self._bind(args, kwargs)
+        arrays: list[Any] = []
+        has_tensor, needs, dtype, usual = False, 0, None, True
         for x in operands:
             if isinstance(x, Tensor):
                 has_tensor = True
                 if x._requires_grad:
-                    needs |= bit
+                    needs |= 1 << len(arrays)
                 x = x._data
             arrays.append(x)
-            bit <<= 1
             if type(x) in _ARRAYS:
-                if x.dtype is not dtype:
-                    usual = usual and (
-                        x.dtype is BOOL or (dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64))
-                    )
-                    dtype = dtype if x.dtype is BOOL else x.dtype
+                if x.dtype is not dtype and x.dtype is not BOOL:
+                    usual = usual and dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64)
+                    dtype = x.dtype
             elif type(x) not in _NUMBERS:
                 usual = False
         if dtype is None or not usual:
             operands, arrays = self._settle(operands, has_tensor)
         if not self.contract.trivial:
             self._check(arrays, options)
-        result, kept = self._forward(arrays, options)
-        if not has_tensor:
-            return result, kept
-        y = Tensor.of(np.asarray(result))
-        if self.view and result.base is not None and isinstance(operands[0], Tensor):
-            y._version = operands[0]._version
-        if mode.anomaly:
-            self._check_nan(arrays, result)
-        if needs and mode.recording and y._data.dtype.kind == "f":
-            y._node = self._record(operands, needs, options, y, kept)
-            y._requires_grad = True
-        return y, kept
+        try:
+            result = self._compute(arrays, **options) if self.variadic else self._compute(*arrays, **options)
+        except ValueError as error:
+            raise self._explained(error, arrays) from None
+        result, kept = (result[0], result[1:]) if self.keeps else (result, ())
+        if has_tensor:
+            result = self._wrap(result, operands, arrays)
+            if needs and mode.recording and result._data.dtype.kind == "f":
+                result._node = self._record(operands, needs, options, result, kept)
+                result._requires_grad = True
+        return result, kept
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Sort arguments into operands and options, as Python would."""
@@ -171,34 +174,37 @@ class Op:
         if has_tensor and isinstance(operand, np.generic) and operand.dtype.kind in "fiub":
             return operand.item()
         x = operand if isinstance(operand, Tensor) else as_array(operand, name=f"{self.name}: {name}")
-        if self.floats and x.dtype.kind != "f":
+        if self.kernel and x.dtype.kind != "f":
             raise TypeError(f"{self.name}: {name} must be floating, got dtype {x.dtype}; convert it with .float()")
         return x
 
-    @np.errstate(all="ignore")  # infinities and NaN come without warnings, as in PyTorch; detect_anomaly finds them
-    def _forward(self, arrays: list[Any], options: dict[str, Any]) -> tuple[Any, Sequence[Any]]:
-        try:
-            result = self.forward(arrays, **options) if self.variadic else self.forward(*arrays, **options)
-        except ValueError as error:
-            if "could not be broadcast" not in str(error):
-                raise
-            shapes = " and ".join(str(np.shape(a)) for a in arrays)
-            raise ValueError(f"{self.name}: the shapes {shapes} do not broadcast together") from None
-        return (result[0], result[1:]) if self.keeps else (result, ())
+    def _wrap(self, result: Any, operands: Sequence[Any], arrays: list[Any]) -> Tensor:
+        """Return a result as a Tensor; a view shares the version of what it is a view of."""
+        if type(result) is not np.ndarray:
+            result = np.asarray(result)
+        if mode.anomaly and _has_nan(result) and not any(_has_nan(a) for a in arrays):
+            raise FloatingPointError(f"anomaly: {self.name} made the first NaN, called at {_call_site()}")
+        y = Tensor.of(result)
+        if self.view and isinstance(operands[0], Tensor) and np.may_share_memory(result, arrays[0]):
+            y._version = operands[0]._version
+        return y
+
+    def _explained(self, error: ValueError, arrays: list[Any]) -> ValueError:
+        """Return NumPy's error, said in our words where it is about broadcasting."""
+        if "could not be broadcast" not in str(error):
+            return error
+        shapes = " and ".join(str(np.shape(a)) for a in arrays)
+        return ValueError(f"{self.name}: the shapes {shapes} do not broadcast together")
 
     def _check(self, arrays: list[Any], options: dict[str, Any]) -> None:
         """Hold the shapes against the contract; shapes that passed once are remembered."""
-        shapes = tuple([None if a is None else np.shape(a) for a in arrays])
-        key = (shapes, options.get(self.contract.divisor or ""))
+        key = (options.get(self.contract.divisor or ""), *[getattr(a, "shape", a) for a in arrays])
         if key not in self._fitting:
+            shapes = [None if a is None else np.shape(a) for a in arrays]
             self.contract.check(self.name, self.operands, shapes, options)
             if len(self._fitting) > 1000:
                 self._fitting.clear()
             self._fitting.add(key)
-
-    def _check_nan(self, arrays: list[Any], result: Array) -> None:
-        if _has_nan(result) and not any(_has_nan(a) for a in arrays):
-            raise FloatingPointError(f"anomaly: {self.name} made the first NaN, called at {_call_site()}")
 
     # ---- recording, and going back
 
@@ -258,7 +264,7 @@ class Fused:
 
 
 def op(
-    contract: str, *, keeps: Sequence[str] = (), view: bool = False, variadic: bool = False, floats: bool = False
+    contract: str, *, keeps: Sequence[str] = (), view: bool = False, variadic: bool = False, kernel: bool = False
 ) -> Callable[[Any], Op]:
     """Make an op of the forward function below.
 
@@ -267,11 +273,11 @@ def op(
         keeps: names of what the function returns beside its result, for the vjp's use.
         view: the result may share the first operand's memory.
         variadic: the one operand is a sequence; the vjp returns a gradient for each element.
-        floats: the operands must be float32 or float64.
+        kernel: a kernel computes it, so the operands must be float32 or float64.
     """
 
     def make(forward: Callable[..., Any]) -> Op:
-        made = Op(forward, contract, keeps, view, variadic, floats)
+        made = Op(forward, contract, keeps, view, variadic, kernel)
         OPS[made.name] = FUNCTIONS[made.name] = made
         return made
 

@@ -283,12 +283,18 @@ class Tensor(Methods):
         elif g._requires_grad or self.grad._requires_grad:
             self.grad = self.grad + g
         else:
-            self.grad.add_(g)
+            self.grad._data += g._data
+            self.grad.mark_changed()
 
 
 def as_tensor(data: Any) -> Tensor:
     """Return `data` as a Tensor; a Tensor is returned as it is."""
     return data if isinstance(data, Tensor) else Tensor(data)
+
+
+def alike(result: Any, *operands: Any) -> Any:
+    """Return what was computed outside of the graph: as a Tensor if one of the operands is one, else as it is."""
+    return Tensor.of(np.asarray(result)) if any(isinstance(x, Tensor) for x in operands) else result
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

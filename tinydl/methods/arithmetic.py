@@ -60,10 +60,10 @@ class Arithmetic:
         return FUNCTIONS["abs"](self)
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return FUNCTIONS["eq"](self, other)
+        return NotImplemented if other is None else FUNCTIONS["eq"](self, other)
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return FUNCTIONS["ne"](self, other)
+        return NotImplemented if other is None else FUNCTIONS["ne"](self, other)
 
     def __lt__(self, other: Any) -> Tensor:
         return FUNCTIONS["lt"](self, other)
@@ -78,13 +78,13 @@ class Arithmetic:
         return FUNCTIONS["ge"](self, other)
 
     def __invert__(self) -> Tensor:
-        return FUNCTIONS["logical_not"](self)
+        return FUNCTIONS["bitwise_not"](self)
 
     def __and__(self, other: Any) -> Tensor:
-        return FUNCTIONS["logical_and"](self, other)
+        return FUNCTIONS["bitwise_and"](self, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return FUNCTIONS["logical_or"](self, other)
+        return FUNCTIONS["bitwise_or"](self, other)
 
     def __getitem__(self, index: Any) -> Tensor:
         return FUNCTIONS["getitem"](self, index)

@@ -8,6 +8,20 @@ vocabulary.
 Infinities and NaN come without warnings, as in PyTorch; `tinydl.detect_anomaly` finds the op that made the first NaN.
 """
 
+from tinydl.ops.comparison import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    eq,
+    ge,
+    gt,
+    isfinite,
+    isnan,
+    le,
+    logical_not,
+    lt,
+    ne,
+)
 from tinydl.ops.conv import (
     conv2d,
     conv2d_bias_grad,
@@ -88,21 +102,7 @@ from tinydl.ops.reduce import (
     sum,
     var,
 )
-from tinydl.ops.selection import (
-    clamp,
-    eq,
-    ge,
-    gt,
-    isfinite,
-    isnan,
-    le,
-    logical_not,
-    lt,
-    maximum,
-    minimum,
-    ne,
-    where,
-)
+from tinydl.ops.selection import clamp, maximum, minimum, where
 from tinydl.ops.smooth import elu, gelu, mish, sigmoid, silu, softplus, swish, tanh
 from tinydl.ops.softmax import log_softmax, softmax
 
@@ -126,6 +126,9 @@ __all__ = [
     "batch_norm",
     "batch_norm_train",
     "binary_cross_entropy_with_logits",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
     "bmm",
     "cat",
     "channel_affine",

@@ -18,7 +18,7 @@ from tinydl.shapes import Array, Shape
 from tinydl.tensor import Tensor, as_array
 
 
-@op("N C", floats=True)
+@op("N C", kernel=True)
 def pick_nll(logp: Any, target: Array, weight: Array | None, ignore_index: int) -> Any:
     """Return −weight[t] · logp[n, t] for each row's target t, and 0 where t is `ignore_index`; `target` is trusted.
 
@@ -34,7 +34,7 @@ def pick_nll_vjp(g: Any, logp_shape: Shape, target: Array, weight: Array | None,
     return pick_nll_grad(g, target, weight, ignore_index, logp_shape[1])
 
 
-@op("N", floats=True)
+@op("N", kernel=True)
 def pick_nll_grad(g: Any, target: Array, weight: Array | None, ignore_index: int, classes: int) -> Any:
     """Return zeros (N, classes) with −weight[t] · g[n] at each row's target.
 
@@ -91,7 +91,8 @@ def _labels(name: str, x: Any, target: Any, weight: Any, ignore_index: int) -> L
 
 
 def _outside(target: Array, classes: int) -> bool:
-    return bool(target.size) and not 0 <= target.min() <= target.max() < classes
+    """Tell whether an int64 target is below 0 or at least `classes`: read as unsigned, negative numbers are huge."""
+    return bool(target.size) and bool(target.view(np.uint64).max() >= classes)
 
 
 def _class_weight(name: str, weight: Any, classes: int, dtype: Any) -> Array | None:

@@ -14,8 +14,9 @@ import numpy as np
 from tinydl import kernels
 from tinydl.dtypes import FLOAT32, DType, check_dtype
 from tinydl.op import op
+from tinydl.ops.comparison import eq
 from tinydl.ops.movement import sum_to
-from tinydl.ops.selection import eq, where
+from tinydl.ops.selection import where
 from tinydl.shapes import Shape
 
 

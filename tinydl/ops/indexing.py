@@ -13,7 +13,7 @@ import numpy as np
 from tinydl.methods import plain
 from tinydl.op import composite, op
 from tinydl.shapes import Array, Pair, Shape, check_size, normalize_dim
-from tinydl.tensor import Tensor, as_array
+from tinydl.tensor import Tensor, alike, as_array
 
 
 @composite
@@ -164,7 +164,7 @@ def one_hot(index: Any, num_classes: int = -1) -> Any:
         num_classes = int(array.max()) + 1
     check_size((*array.shape, num_classes), 8, "one_hot")
     hot = np.equal(_in_range(array, num_classes, "index", "one_hot")[..., None], np.arange(num_classes))
-    return Tensor.of(hot.astype(np.int64)) if isinstance(index, Tensor) else hot.astype(np.int64)
+    return alike(hot.astype(np.int64), index)
 
 
 _MODES = ("constant", "reflect", "replicate")

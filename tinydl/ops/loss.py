@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from tinydl.op import composite
+from tinydl.ops.comparison import gt
 from tinydl.ops.elementwise import abs as absolute
 from tinydl.ops.elementwise import exp, log, mul, sub, to
 from tinydl.ops.reduce import reduced, sum
-from tinydl.ops.selection import gt, where
+from tinydl.ops.selection import where
 from tinydl.ops.smooth import softplus
 from tinydl.tensor import Tensor, as_array
 

@@ -12,7 +12,7 @@ from tinydl.random import default_generator
 from tinydl.shapes import Array
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def scale_mask(x: Any, mask: Array, scale: float) -> Any:
     """Return x · mask · scale for a constant boolean `mask` of x's shape.
 

@@ -31,7 +31,7 @@ def _per_channel(v: Any, ndim: int) -> Any:
     return reshape(v, (1, -1) + (1,) * (ndim - 2))
 
 
-@op("..., C, C", keeps=("mean", "var", "rstd"), floats=True)
+@op("..., C, C", keeps=("mean", "var", "rstd"), kernel=True)
 def batch_norm_train(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     """Return x normalised a channel by the batch's own mean and (biased) variance; keeps those statistics.
 
@@ -69,7 +69,7 @@ def batch_norm_grad_composed(g: Any, x: Any, weight: Any, mean_: Array, rstd_: A
     return gx if weight is None else gx * _per_channel(weight, ndim), gw, gb
 
 
-@op("..., C, C", floats=True)
+@op("..., C, C", kernel=True)
 def channel_affine(x: Any, scale: Any, shift: Any) -> Any:
     """Return x · scale[c] + shift[c] for x (N, C, …).
 
@@ -162,7 +162,7 @@ def _batch_norm_eval(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: f
     return channel_affine(x, scale, shift if bias is None else shift + bias)
 
 
-@op("M D", keeps=("rstd",), floats=True)
+@op("M D", keeps=("rstd",), kernel=True)
 def standardize(x: Any, eps: float = 1e-5) -> Any:
     """Return each row less its mean, divided by √(its biased variance + ε).
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from tinydl import kernels
 from tinydl.op import fused, op
-from tinydl.ops.selection import ge, gt, where
+from tinydl.ops.comparison import ge, gt
+from tinydl.ops.selection import where
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def relu(x: Any) -> Any:
     """Return max(x, 0), with relu′(0) = 0; NaN stays NaN.
 
@@ -44,7 +45,7 @@ def relu_vjp(g: Any, y: Any) -> Any:
     return relu_grad(g, y)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def relu6(x: Any) -> Any:
     """Return min(max(x, 0), 6), with slope 0 at both kinks.
 
@@ -75,7 +76,7 @@ def relu6_vjp(g: Any, y: Any) -> Any:
     return relu6_grad(g, y)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """Return x where x > 0, else negative_slope · x (a small positive slope for negative inputs, and at 0).
 
@@ -106,7 +107,7 @@ def leaky_relu_vjp(g: Any, x: Any, negative_slope: float) -> Any:
     return leaky_relu_grad(g, x, negative_slope)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def hardsigmoid(x: Any) -> Any:
     """Return relu6(x + 3) / 6, with slope 0 at ±3.
 
@@ -137,7 +138,7 @@ def hardsigmoid_vjp(g: Any, x: Any) -> Any:
     return hardsigmoid_grad(g, x)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def hardswish(x: Any) -> Any:
     """Return x · relu6(x + 3) / 6.
 

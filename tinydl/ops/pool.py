@@ -6,21 +6,20 @@ Both are linear once it is known which element each window takes, so adjoint pai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from tinydl import kernels
 from tinydl.op import composite, op
+from tinydl.ops.geometry import Pairs, fixed, grid, windows
 from tinydl.ops.movement import squeeze, unsqueeze
 from tinydl.ops.reduce import mean
-from tinydl.shapes import Array, Pair, Shape, at_least, check_size, pair, pool_output_size
-from tinydl.tensor import Tensor
-
-Pairs: TypeAlias = int | Sequence[int]
+from tinydl.shapes import Array, Pair, Shape
+from tinydl.tensor import alike
 
 
-@op("N C H W", keeps=("indices",), floats=True)
+@op("N C H W", keeps=("indices",), kernel=True)
 def max_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair) -> Any:
     """Return the maximum of each window (`max_pool2d` with every argument spelled out), and where it stood."""
     return kernels.max_pool2d(x, kernel, stride, padding, dilation, out_size)
@@ -32,7 +31,7 @@ def max_pool_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
     return max_pool_grad(g, indices, x_shape)
 
 
-@op("N C h w", floats=True)
+@op("N C h w", kernel=True)
 def max_pool_grad(g: Any, indices: Array, x_shape: Shape) -> Any:
     """Return zeros of `x_shape` with g added where the maxima stood."""
     return kernels.max_pool2d_grad(g, indices, x_shape)
@@ -44,7 +43,7 @@ def max_pool_grad_vjp(gg: Any, indices: Array) -> Any:
     return max_pool_gather(gg, indices)
 
 
-@op("N C H W", floats=True)
+@op("N C H W", kernel=True)
 def max_pool_gather(x: Any, indices: Array) -> Any:
     """Return y[n, c, i, j] = x[n, c].flat[indices[n, c, i, j]]."""
     return kernels.max_pool2d_gather(x, indices)
@@ -56,7 +55,7 @@ def max_pool_gather_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
     return max_pool_grad(g, indices, x_shape)
 
 
-@op("N C H W", floats=True)
+@op("N C H W", kernel=True)
 def avg_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, out_size: Pair, count_include_pad: bool) -> Any:
     """Return the mean of each window (`avg_pool2d` with every argument spelled out)."""
     return kernels.avg_pool2d(x, kernel, stride, padding, out_size, count_include_pad)
@@ -68,7 +67,7 @@ def avg_pool_vjp(g: Any, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pa
     return avg_pool_grad(g, x_shape, kernel, stride, padding, count_include_pad)
 
 
-@op("N C h w", floats=True)
+@op("N C h w", kernel=True)
 def avg_pool_grad(g: Any, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Any:
     """Return each window's g, divided by its count, added to every element of the window."""
     return kernels.avg_pool2d_grad(g, x_shape, kernel, stride, padding, count_include_pad)
@@ -82,7 +81,7 @@ def avg_pool_grad_vjp(
     return avg_pool(gg, kernel, stride, padding, g_shape[2:], count_include_pad)
 
 
-@op("N C H W", floats=True)
+@op("N C H W", kernel=True)
 def adaptive_avg_pool(x: Any, out_size: Pair) -> Any:
     """Return means over bins ⌊iH/h⌋ … ⌈(i+1)H/h⌉ (`adaptive_avg_pool2d` with the size as a pair)."""
     return kernels.adaptive_avg_pool2d(x, out_size)
@@ -94,7 +93,7 @@ def adaptive_avg_pool_vjp(g: Any, x_shape: Shape) -> Any:
     return adaptive_avg_pool_grad(g, x_shape)
 
 
-@op("N C h w", floats=True)
+@op("N C h w", kernel=True)
 def adaptive_avg_pool_grad(g: Any, x_shape: Shape) -> Any:
     """Return each bin's g, divided by its count, added to every element of the bin."""
     return kernels.adaptive_avg_pool2d_grad(g, x_shape)
@@ -106,7 +105,7 @@ def adaptive_avg_pool_grad_vjp(gg: Any, g_shape: Shape) -> Any:
     return adaptive_avg_pool(gg, g_shape[2:])
 
 
-@op("N C H W", keeps=("indices",), floats=True)
+@op("N C H W", keeps=("indices",), kernel=True)
 def adaptive_max_pool(x: Any, out_size: Pair) -> Any:
     """Return maxima over bins ⌊iH/h⌋ … ⌈(i+1)H/h⌉, and where they stood."""
     return kernels.adaptive_max_pool2d(x, out_size)
@@ -116,33 +115,6 @@ def adaptive_max_pool(x: Any, out_size: Pair) -> Any:
 def adaptive_max_pool_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
     """∂y/∂x = 1 at the (first) maximum of the bin."""
     return max_pool_grad(g, indices, x_shape)
-
-
-def _windows(
-    name: str,
-    x: Any,
-    kernel_size: Pairs,
-    stride: Pairs | None,
-    padding: Pairs,
-    dilation: Pairs,
-    ceil_mode: bool,
-) -> tuple[Pair, Pair, Pair, Pair, Pair]:
-    """Return checked (kernel, stride, padding, dilation, out_size). Raises: ValueError naming the argument."""
-    kernel = at_least(pair(kernel_size, "kernel_size"), 1, "kernel_size", name)
-    strides = kernel if stride is None else at_least(pair(stride, "stride"), 1, "stride", name)
-    pads = at_least(pair(padding, "padding"), 0, "padding", name)
-    dilations = at_least(pair(dilation, "dilation"), 1, "dilation", name)
-    if len(x.shape) != 4:
-        raise ValueError(f"{name}: x needs axes (N, C, H, W) or (C, H, W), got shape {tuple(x.shape)}")
-    if any(2 * p > k for p, k in zip(pads, kernel)):
-        raise ValueError(f"{name}: padding {pads} must be at most half of kernel_size {kernel}")
-    h, w = (
-        pool_output_size(n, k, s, p, d, ceil_mode)
-        for n, k, s, p, d in zip(x.shape[2:], kernel, strides, pads, dilations)
-    )
-    if min(h, w) < 1:
-        raise ValueError(f"{name}: kernel_size {kernel} does not fit into x {tuple(x.shape)} with padding {pads}")
-    return kernel, strides, pads, dilations, (h, w)
 
 
 @composite
@@ -170,15 +142,10 @@ def max_pool2d(
     if len(x.shape) == 3:
         found = max_pool2d(unsqueeze(x, 0), kernel_size, stride, padding, dilation, ceil_mode, return_indices)
         return tuple(squeeze(part, 0) for part in found) if return_indices else squeeze(found, 0)
-    geometry = _windows("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    sizes = fixed(kernel_size), fixed(stride), fixed(padding), fixed(dilation)
+    geometry = windows("max_pool2d", x.shape, *sizes, ceil_mode)
     y, (indices,) = max_pool.run((x, *geometry), {})
-    return (y, _places(indices, x)) if return_indices else y
-
-
-def _places(indices: Array, x: Any) -> Any:
-    """Return the maxima's places as PyTorch does: int64, a Tensor if x is one."""
-    places = indices.astype(np.int64)
-    return Tensor.of(places) if isinstance(x, Tensor) else places
+    return (y, alike(indices.astype(np.int64), x)) if return_indices else y
 
 
 @composite
@@ -203,22 +170,9 @@ def avg_pool2d(
     if len(x.shape) == 3:
         found = avg_pool2d(unsqueeze(x, 0), kernel_size, stride, padding, ceil_mode, count_include_pad)
         return squeeze(found, 0)
-    kernel, strides, pads, _, out_size = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
+    sizes = fixed(kernel_size), fixed(stride), fixed(padding)
+    kernel, strides, pads, _, out_size = windows("avg_pool2d", x.shape, *sizes, 1, ceil_mode)
     return avg_pool(x, kernel, strides, pads, out_size, bool(count_include_pad))
-
-
-def _target(name: str, x: Any, output_size: int | Sequence[int | None]) -> Pair:
-    """Return the wanted (h, w); None keeps x's size."""
-    sizes = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
-    if len(x.shape) != 4 or len(sizes) != 2:
-        raise ValueError(
-            f"{name}: x (N, C, H, W) or (C, H, W) and a pair of sizes are needed, got {tuple(x.shape)}, {sizes}"
-        )
-    full = tuple(int(n) if s is None else int(s) for s, n in zip(sizes, x.shape[2:]))
-    if min(x.shape[2:]) < 1:
-        raise ValueError(f"{name}: x {tuple(x.shape)} has no elements to pool")
-    check_size((*x.shape[:2], *full), x.dtype.itemsize, name)
-    return at_least((full[0], full[1]), 1, "output_size", name)
 
 
 @composite
@@ -232,7 +186,7 @@ def adaptive_avg_pool2d(x: Any, output_size: int | Sequence[int | None]) -> Any:
     """
     if len(x.shape) == 3:
         return squeeze(adaptive_avg_pool2d(unsqueeze(x, 0), output_size), 0)
-    return adaptive_avg_pool(x, _target("adaptive_avg_pool2d", x, output_size))
+    return adaptive_avg_pool(x, grid("adaptive_avg_pool2d", x.shape, x.dtype.itemsize, fixed(output_size)))
 
 
 @composite
@@ -247,8 +201,9 @@ def adaptive_max_pool2d(x: Any, output_size: int | Sequence[int | None], return_
     if len(x.shape) == 3:
         found = adaptive_max_pool2d(unsqueeze(x, 0), output_size, return_indices)
         return tuple(squeeze(part, 0) for part in found) if return_indices else squeeze(found, 0)
-    y, (indices,) = adaptive_max_pool.run((x, _target("adaptive_max_pool2d", x, output_size)), {})
-    return (y, _places(indices, x)) if return_indices else y
+    out_size = grid("adaptive_max_pool2d", x.shape, x.dtype.itemsize, fixed(output_size))
+    y, (indices,) = adaptive_max_pool.run((x, out_size), {})
+    return (y, alike(indices.astype(np.int64), x)) if return_indices else y
 
 
 @composite

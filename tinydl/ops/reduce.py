@@ -10,13 +10,14 @@ import numpy as np
 
 from tinydl.methods import plain
 from tinydl.op import composite, op
+from tinydl.ops.comparison import eq
 from tinydl.ops.elementwise import abs as absolute
 from tinydl.ops.elementwise import exp, log, pow, sqrt
 from tinydl.ops.indexing import gather
 from tinydl.ops.movement import expand, reshape, squeeze
-from tinydl.ops.selection import eq, where
+from tinydl.ops.selection import where
 from tinydl.shapes import Shape, normalize_dim, normalize_dims
-from tinydl.tensor import Tensor
+from tinydl.tensor import alike
 
 Dims: TypeAlias = int | Sequence[int] | None
 
@@ -46,7 +47,7 @@ def sum_vjp(g: Any, x_shape: Shape, dim: Dims, keepdim: bool) -> Any:
     return _stretch(g, x_shape, dim, keepdim)
 
 
-@op("...", floats=True)
+@op("...")
 def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """Return (1/n) Σ x over the axes `dim` (None: all); the mean of nothing is NaN.
 
@@ -55,6 +56,8 @@ def mean(x: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     >>> float(mean(np.array([1.0, 3.0])))
     2.0
     """
+    if x.dtype.kind != "f":
+        raise TypeError(f"mean: x must be floating, got dtype {x.dtype}; convert it with .float()")
     dims = normalize_dims(dim, x.ndim, "mean")
     return x.sum(axis=dims, keepdims=keepdim) / _divisor(_count(x.shape, dims))
 
@@ -141,7 +144,7 @@ def _arg(name: str, function: Any, x: Any, dim: int | None, keepdim: bool) -> An
     if not (array.size if axis is None else array.shape[axis]):
         raise ValueError(f"{name}: x {array.shape} has nothing to choose from")
     places = np.asarray(function(array, axis=axis, keepdims=keepdim))
-    return Tensor.of(places) if isinstance(x, Tensor) else places
+    return alike(places, x)
 
 
 @composite
@@ -227,7 +230,7 @@ def norm(x: Any, p: float = 2, dim: Dims = None, keepdim: bool = False) -> Any:
 def _truth(function: Any, x: Any, dim: Dims, keepdim: bool) -> Any:
     array = plain(x)
     result = np.asarray(function(array, axis=normalize_dims(dim, array.ndim), keepdims=keepdim))
-    return Tensor.of(result) if isinstance(x, Tensor) else result
+    return alike(result, x)
 
 
 @composite

@@ -1,4 +1,4 @@
-"""Comparing and choosing, element by element: maximum, minimum, where, clamp, and the comparisons behind them.
+"""Choosing element by element: maximum, minimum, where and clamp.
 
 A choice is a constant to the derivative: the slope of a step is 0, so only the chosen side gets a gradient.
 """
@@ -11,10 +11,9 @@ import numpy as np
 
 from tinydl.dtypes import FLOAT32, FLOAT64
 from tinydl.methods import plain
-from tinydl.op import composite, op
+from tinydl.op import op
 from tinydl.ops.movement import sum_to
 from tinydl.shapes import Array, Shape
-from tinydl.tensor import Tensor
 
 
 @op("..., ...")
@@ -112,52 +111,3 @@ def clamp_vjp(g: Any, x: Any, min: float | None, max: float | None) -> Any:
     x = plain(x)
     inside = (x >= (-np.inf if min is None else min)) & (x <= (np.inf if max is None else max))
     return where(inside, g, 0.0)
-
-
-def _comparison(name: str, ufunc: np.ufunc, sign: str) -> Any:
-    def compare(a: Any, b: Any) -> Any:
-        arrays = plain(a), plain(b)
-        result = ufunc(*arrays)
-        return Tensor.of(np.asarray(result)) if isinstance(a, Tensor) or isinstance(b, Tensor) else result
-
-    compare.__name__ = name
-    compare.__doc__ = f"Return where a {sign} b, as booleans; nothing to differentiate."
-    return composite(compare)
-
-
-eq = _comparison("eq", np.equal, "=")
-ne = _comparison("ne", np.not_equal, "≠")
-lt = _comparison("lt", np.less, "<")
-le = _comparison("le", np.less_equal, "≤")
-gt = _comparison("gt", np.greater, ">")
-ge = _comparison("ge", np.greater_equal, "≥")
-
-
-@composite
-def logical_not(x: Any) -> Any:
-    """Return where x is false.
-
-    >>> logical_not(np.array([True, False]))
-    array([False,  True])
-    """
-    return Tensor.of(~x.data) if isinstance(x, Tensor) else np.logical_not(x)
-
-
-@composite
-def isnan(x: Any) -> Any:
-    """Return where x is NaN.
-
-    >>> isnan(np.array([1.0, np.nan]))
-    array([False,  True])
-    """
-    return Tensor.of(np.isnan(x.data)) if isinstance(x, Tensor) else np.isnan(x)
-
-
-@composite
-def isfinite(x: Any) -> Any:
-    """Return where x is neither infinite nor NaN.
-
-    >>> isfinite(np.array([1.0, np.inf]))
-    array([ True, False])
-    """
-    return Tensor.of(np.isfinite(x.data)) if isinstance(x, Tensor) else np.isfinite(x)

@@ -12,11 +12,12 @@ import numpy as np
 
 from tinydl import kernels
 from tinydl.op import composite, fused, op
+from tinydl.ops.comparison import gt
 from tinydl.ops.elementwise import erf, exp
-from tinydl.ops.selection import gt, where
+from tinydl.ops.selection import where
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """Return x where x > 0, else α (eˣ − 1).
 
@@ -46,7 +47,7 @@ def elu_vjp(g: Any, x: Any, alpha: float) -> Any:
     return elu_grad(g, x, alpha)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def sigmoid(x: Any) -> Any:
     """Return σ(x) = 1 / (1 + e⁻ˣ), without overflow for any x.
 
@@ -74,7 +75,7 @@ def sigmoid_vjp(g: Any, y: Any) -> Any:
     return sigmoid_grad(g, y)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def tanh(x: Any) -> Any:
     """Return tanh x.
 
@@ -105,7 +106,7 @@ def tanh_vjp(g: Any, y: Any) -> Any:
 _SQRT_2_OVER_PI = float(np.sqrt(2 / np.pi))
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def gelu(x: Any, approximate: str = "none") -> Any:
     """Return x Φ(x), Φ the standard normal distribution function; or its tanh approximation.
 
@@ -146,7 +147,7 @@ def gelu_vjp(g: Any, x: Any, approximate: str) -> Any:
     return gelu_grad(g, x, approximate)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def swish(x: Any, beta: float = 1.0) -> Any:
     """Return x σ(βx); swish(−2) ≈ −0.2384.
 
@@ -187,7 +188,7 @@ def silu(x: Any) -> Any:
     return swish(x, 1.0)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Return log(1 + e^(βx)) / β, and x itself where βx > threshold (where they agree to rounding).
 
@@ -217,7 +218,7 @@ def softplus_vjp(g: Any, x: Any, beta: float, threshold: float) -> Any:
     return softplus_grad(g, x, beta, threshold)
 
 
-@op("...", floats=True)
+@op("...", kernel=True)
 def mish(x: Any) -> Any:
     """Return x tanh(softplus(x)).
 

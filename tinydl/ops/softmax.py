@@ -11,7 +11,7 @@ from tinydl.ops.reduce import sum
 from tinydl.shapes import normalize_dim
 
 
-@op("... D", floats=True)
+@op("... D", kernel=True)
 def softmax(x: Any, dim: int) -> Any:
     """Return e^(x − m) / Σ e^(x − m) over `dim`, m = max x, so that nothing overflows.
 
@@ -40,7 +40,7 @@ def softmax_grad_composed(g: Any, y: Any, dim: int) -> Any:
     return y * (g - sum(g * y, dim, True))
 
 
-@op("... D", floats=True)
+@op("... D", kernel=True)
 def log_softmax(x: Any, dim: int) -> Any:
     """Return x − m − log Σ e^(x − m) over `dim`, m = max x: finite for any finite x.
 
