@@ -56,8 +56,9 @@ def njit(function: F) -> F:
     """
     kernel = _compile(function, nogil=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
     folder = cache_folder()
-    if hasattr(kernel, "_cache") and folder is not None and Path(function.__code__.co_filename).exists():
-        kernel._cache = _cache_in(folder, function)
+    if folder is not None and hasattr(kernel, "_cache"):
+        with contextlib.suppress(Exception):  # what stops the cache (no source file, a full disk) stops no kernel
+            kernel._cache = _cache_in(folder, function)
     return cast(F, kernel)
 
 
