@@ -12,7 +12,7 @@ PACKAGE = ROOT / "tinydl"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
-    ["shapes", "random"],
+    ["shapes", "options", "random"],
     ["kernels"],
     ["dtypes", "modes", "methods", "graph", "tensor", "rule", "op", "autograd", "creation", "names"],
     ["ops"],

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tinydl import ops
 from tinydl.nn.module import Module
-from tinydl.nn.options import choice, number
+from tinydl.options import choice, number
 
 
 class Activation(Module):

@@ -10,8 +10,8 @@ import numpy as np
 from tinydl import ops
 from tinydl.nn.init import default_
 from tinydl.nn.module import Module
-from tinydl.nn.options import choice, factor, whole, whole_pair
 from tinydl.nn.parameter import Parameter
+from tinydl.options import choice, factor, whole, whole_pair
 from tinydl.shapes import Pair, Shape, same_padding
 
 Pairs: TypeAlias = int | Sequence[int]

@@ -9,7 +9,7 @@ import numpy as np
 from tinydl import ops
 from tinydl.nn import functional as F
 from tinydl.nn.module import Module
-from tinydl.nn.options import number
+from tinydl.options import number
 
 
 class _Drop(Module):

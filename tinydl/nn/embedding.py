@@ -9,8 +9,8 @@ import numpy as np
 from tinydl.nn import functional as F
 from tinydl.nn.init import normal_
 from tinydl.nn.module import Module
-from tinydl.nn.options import whole
 from tinydl.nn.parameter import Parameter
+from tinydl.options import whole
 
 
 class Embedding(Module):

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinydl import ops
-from tinydl.nn.options import number
+from tinydl.options import number
 from tinydl.shapes import normalize_dim
 from tinydl.tensor import Tensor
 

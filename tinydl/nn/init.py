@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from tinydl.modes import no_grad
-from tinydl.nn.options import choice, number
+from tinydl.options import choice, number
 from tinydl.random import default_generator
 from tinydl.shapes import Array, Pair
 from tinydl.tensor import Tensor

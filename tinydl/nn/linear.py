@@ -10,8 +10,8 @@ import numpy as np
 from tinydl import ops
 from tinydl.nn.init import default_
 from tinydl.nn.module import Module
-from tinydl.nn.options import whole
 from tinydl.nn.parameter import Parameter
+from tinydl.options import whole
 from tinydl.shapes import normalize_dim
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from tinydl import ops
 from tinydl.nn.init import ones_, zeros_
 from tinydl.nn.module import Module
-from tinydl.nn.options import factor, number, whole
 from tinydl.nn.parameter import Parameter
+from tinydl.options import factor, number, whole
 from tinydl.shapes import Shape
 from tinydl.tensor import Tensor
 

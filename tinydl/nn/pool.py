@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from tinydl import ops
 from tinydl.nn.module import Module
-from tinydl.nn.options import whole_pair
+from tinydl.options import whole_pair
 
 Pairs: TypeAlias = int | Sequence[int]
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from tinydl.nn.init import uniform_
 from tinydl.nn.module import Module
-from tinydl.nn.options import choice, number, whole
 from tinydl.nn.parameter import Parameter
 from tinydl.nn.recurrence import GRU_RULE, LSTM_RULE, RNN_RULES, Rule, State
 from tinydl.ops import cat, dropout, squeeze, stack, unsqueeze
+from tinydl.options import choice, number, whole
 from tinydl.shapes import Shape
 
 

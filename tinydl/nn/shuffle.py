@@ -6,7 +6,7 @@ from typing import Any
 
 from tinydl import ops
 from tinydl.nn.module import Module
-from tinydl.nn.options import whole
+from tinydl.options import whole
 
 
 class ChannelShuffle(Module):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinydl import ops
-from tinydl.nn.options import number
+from tinydl.options import number
 from tinydl.tensor import Tensor
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tinydl import kernels
-from tinydl.nn.options import number
 from tinydl.optim.optimizer import Group, Optimizer, Parameters, State
+from tinydl.options import number
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from tinydl import kernels
 from tinydl.nn.module import Module
-from tinydl.nn.options import number
 from tinydl.optim.optimizer import split_names
 from tinydl.optim.state import differences, refuse, spec
+from tinydl.options import number
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 

@@ -7,12 +7,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tinydl.nn.options import number, whole
 from tinydl.optim.one_cycle import OneCycleLR
 from tinydl.optim.optimizer import Optimizer
 from tinydl.optim.plateau import ReduceLROnPlateau
 from tinydl.optim.schedule import LRScheduler, per_group
 from tinydl.optim.state import differences
+from tinydl.options import number, whole
 
 __all__ = [
     "CosineAnnealingLR",

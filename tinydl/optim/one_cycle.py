@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tinydl.nn.options import choice, number, whole
 from tinydl.optim.optimizer import Optimizer
 from tinydl.optim.schedule import LRScheduler, per_group
+from tinydl.options import choice, number, whole
 
 
 class OneCycleLR(LRScheduler):

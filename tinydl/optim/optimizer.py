@@ -8,8 +8,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from tinydl.modes import enable_grad
-from tinydl.nn.options import number
 from tinydl.optim.state import differences, refuse, spec
+from tinydl.options import number
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import SupportsFloat
 
-from tinydl.nn.options import choice, number, whole
 from tinydl.optim.optimizer import Optimizer
 from tinydl.optim.schedule import LRScheduler, per_group
+from tinydl.options import choice, number, whole
 
 
 class ReduceLROnPlateau(LRScheduler):

@@ -1,4 +1,4 @@
-"""Hyper-parameters of layers: checked in the constructor, by name, before anything is built."""
+"""Numbers and choices that a caller hands over: checked in the constructor, by name, before anything is built."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tinydl.nn.options import choice, factor, number, whole, whole_pair
+from tinydl.options import choice, factor, number, whole, whole_pair
 
 NAN, INF = float("nan"), float("inf")
 
