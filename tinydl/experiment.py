@@ -34,13 +34,13 @@ def make_model(config: RunConfig) -> Module:
 
 def make_optimizer(config: RunConfig, model: Module) -> Optimizer:
     """Return the optimizer of `config` for the parameters of `model`."""
-    rest = {"lr": config.peak_lr, "weight_decay": config.weight_decay}
+    lr, decay = config.peak_lr, config.weight_decay
     parameters = list(model.parameters())
     if config.optimizer == "sgd":
-        return SGD(parameters, momentum=config.momentum, nesterov=config.momentum > 0, **rest)
+        return SGD(parameters, lr, config.momentum, weight_decay=decay, nesterov=config.momentum > 0)
     if config.optimizer == "rmsprop":
-        return RMSprop(parameters, momentum=config.momentum, **rest)
-    return (AdamW if config.optimizer == "adamw" else Adam)(parameters, **rest)
+        return RMSprop(parameters, lr, weight_decay=decay, momentum=config.momentum)
+    return (AdamW if config.optimizer == "adamw" else Adam)(parameters, lr, weight_decay=decay)
 
 
 def make_schedule(config: RunConfig, optimizer: Optimizer, steps: int) -> Schedule | None:
@@ -78,7 +78,7 @@ def _warmup_cosine(optimizer: Optimizer, steps: int) -> Any:
 def augmentation(name: str) -> list[Any]:
     """Return the random transforms that `name` stands for; they act on normalised images."""
     background = -ImageDataset.mean / ImageDataset.std
-    kinds = {
+    kinds: dict[str, list[Any]] = {
         "affine": [RandomAffine(degrees=10, translate=0.1, scale=(0.9, 1.1), fill=background)],
         "elastic": [ElasticDeformation(fill=background)],
         "cutout": [Cutout(8, fill=background)],
