@@ -7,12 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
-from tinydl.nn.functional import cross_entropy
 
 import tinydl
 from tinydl import checkpoint, nn
 from tinydl.callbacks import Average, Checkpoint, CSVLog, EarlyStopping, Progress, Schedule
 from tinydl.data import DataLoader, TensorDataset
+from tinydl.nn.functional import cross_entropy
 from tinydl.optim import EMA, SGD, Adam
 from tinydl.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from tinydl.train import Callback, Interrupted, Trainer, evaluate, evaluating, fit

@@ -72,9 +72,8 @@ def _run(experiment: Experiment) -> int:
         print(f"interrupted; go on with: tinydl train --resume {folder}")
         return 128 + interruption.signal
     print(f"test accuracy {100 * tested.accuracy:.2f} %")
-    print(
-        f"{time.perf_counter() - started:.1f} s; results in {folder}/: {', '.join(sorted(p.name for p in folder.iterdir()))}"
-    )
+    files = ", ".join(sorted(p.name for p in folder.iterdir()))
+    print(f"{time.perf_counter() - started:.1f} s; results in {folder}/: {files}")
     return 0
 
 
