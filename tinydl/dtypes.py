@@ -25,12 +25,12 @@ NATIVE = frozenset(map(np.dtype, "? int8 int16 int32 int64 uint8 uint16 uint32 u
 
 
 def check_dtype(dtype: Any) -> DType:
-    """Return `dtype` as NumPy's. Raises: TypeError when the engine does not compute in it.
+    """Return `dtype` as NumPy's, in native byte order. Raises: TypeError when the engine does not compute in it.
 
     >>> check_dtype("float32")
     dtype('float32')
     """
-    result: DType = np.dtype(dtype)
+    result: DType = np.dtype(dtype).newbyteorder("=")
     if result not in NATIVE:
         raise TypeError(f"dtype {result} is not supported; use float32, float64, an integer type or bool")
     return result

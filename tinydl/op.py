@@ -107,7 +107,7 @@ class Op:
                 x = x._data
             arrays.append(x)
             if type(x) in _ARRAYS:
-                if x.dtype is not dtype and x.dtype is not BOOL:
+                if x.dtype is not dtype and (x.dtype is not BOOL or self.kernel):
                     usual = usual and dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64)
                     dtype = x.dtype
             elif type(x) not in _NUMBERS:

@@ -10,7 +10,7 @@ from typing import Any
 from tinydl.op import composite
 from tinydl.ops.comparison import gt
 from tinydl.ops.elementwise import abs as absolute
-from tinydl.ops.elementwise import exp, log, mul, sub, to
+from tinydl.ops.elementwise import exp, log, to
 from tinydl.ops.reduce import reduced, sum
 from tinydl.ops.selection import where
 from tinydl.ops.smooth import softplus
@@ -19,10 +19,16 @@ from tinydl.tensor import Tensor, as_array
 
 def _beside(x: Any, target: Any, name: str) -> Any:
     """Return the target in x's dtype, refusing another shape: a silent broadcast is a well-known trap."""
-    target = target if isinstance(target, Tensor) else as_array(target, name=f"{name}: target")
+    target = _like(x, target, f"{name}: target")
     if tuple(target.shape) != tuple(x.shape):
         raise ValueError(f"{name}: target {tuple(target.shape)} must have the shape of input {tuple(x.shape)}")
-    return target if target.dtype == x.dtype else to(target, x.dtype)
+    return target
+
+
+def _like(x: Any, other: Any, name: str) -> Any:
+    """Return an array or Tensor in x's dtype."""
+    other = other if isinstance(other, Tensor) else as_array(other, name=name)
+    return other if other.dtype == x.dtype else to(other, x.dtype)
 
 
 @composite
@@ -84,9 +90,9 @@ def binary_cross_entropy_with_logits(
     target = _beside(x, target, name)
     cost = softplus(-x, 1.0, float("inf"))
     if pos_weight is not None:
-        cost = cost * (1.0 + mul(sub(pos_weight, 1.0), target))
+        cost = cost * (1.0 + (_like(x, pos_weight, f"{name}: pos_weight") - 1.0) * target)
     losses = (1.0 - target) * x + cost
-    return reduced(losses if weight is None else mul(losses, weight), reduction, name)
+    return reduced(losses if weight is None else losses * _like(x, weight, f"{name}: weight"), reduction, name)
 
 
 @composite

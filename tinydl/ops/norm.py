@@ -14,7 +14,7 @@ import numpy as np
 from tinydl import kernels
 from tinydl.methods import plain
 from tinydl.op import composite, fused, op
-from tinydl.ops.elementwise import sqrt
+from tinydl.ops.elementwise import sqrt, to
 from tinydl.ops.movement import reshape
 from tinydl.ops.reduce import mean, sum
 from tinydl.shapes import Array, Shape
@@ -156,6 +156,7 @@ def _batch_norm_eval(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: f
     """Fold the statistics into a scale and a shift a channel."""
     if mean is None or var is None:
         raise ValueError("batch_norm: evaluation needs running_mean and running_var, got None")
+    mean, var = (v if v.dtype == x.dtype else to(v, x.dtype) for v in (mean, var))
     rstd = 1.0 / sqrt(var + eps)
     scale = rstd if weight is None else weight * rstd
     shift = -mean * scale
