@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled import depthwise, lowering
+from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.layout import channels_last
-from tinydl.kernels.compiled.plan import Geometry
 from tinydl.kernels.compiled.sweep import sweep
-from tinydl.shapes import Array, Pair, Shape, conv_output_size
+from tinydl.kernels.reference.conv import out_size
+from tinydl.shapes import Array, Pair, Shape
 
 __all__ = ["conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -23,10 +26,10 @@ def conv2d(
         return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation)
     seen = channels_last(x)
     geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
-    y = buffers.empty_nhwc(len(x), len(weight), *geometry.y_size, seen.dtype)
+    y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     packed = _pack(weight, groups, (0, 3, 4, 2, 1), seen.dtype)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    lowering.forward(sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, padding)
+    lowering.convolve(sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
     return y
 
 
@@ -41,7 +44,7 @@ def conv2d_input_grad(
     n, c, h, w = x_shape
     gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
     packed = _pack(weight, groups, (0, 3, 4, 1, 2), seen.dtype)
-    lowering.input_grad(sweep, seen, packed, gx.transpose(0, 2, 3, 1), geometry, padding)
+    lowering.input_grad(sweep, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
     return gx
 
 
@@ -54,7 +57,7 @@ def conv2d_weight_grad(
     geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     o, c, kh, kw = weight_shape
     shape = (groups, kh, kw, c, o // groups)
-    gw = lowering.weight_grad(sweep, channels_last(g), channels_last(x), shape, geometry, padding)
+    gw = lowering.weight_grad(sweep, channels_last(g), channels_last(x), shape, geometry)
     return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
 
 
@@ -92,26 +95,24 @@ def _is_depthwise(weight_shape: Shape, groups: int) -> bool:
 def _geometry(
     x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Geometry:
-    h, w = x_shape[2] + 2 * padding[0], x_shape[3] + 2 * padding[1]
     o, c, kh, kw = weight_shape
     return Geometry(
-        x_size=(h, w),
-        y_size=(
-            conv_output_size(h, kh, stride[0], 0, dilation[0]),
-            conv_output_size(w, kw, stride[1], 0, dilation[1]),
-        ),
+        x=Image(x_shape[2], x_shape[3], x_shape[1]),
+        y=Image(*out_size(x_shape, (kh, kw), stride, padding, dilation), o),
         kernel=(kh, kw),
         stride=stride,
+        padding=padding,
         dilation=dilation,
         groups=groups,
         c=c,
         o=o // groups,
-        x_channels=x_shape[1],
-        y_channels=o,
     )
 
 
-def _pack(weight: Array, groups: int, order: tuple[int, ...], dtype: np.dtype) -> Array:
-    """Return weight as (groups, o, c, kh, kw) with its axes in another order, contiguous."""
+def _pack(weight: Array, groups: int, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return weight as (groups, o, c, kh, kw) with its axes in another order, contiguous, in working space."""
     o, c, kh, kw = weight.shape
-    return np.array(weight.reshape(groups, o // groups, c, kh, kw).transpose(order), dtype, order="C")
+    view = weight.reshape(groups, o // groups, c, kh, kw).transpose(order)
+    packed = buffers.scratch("weight", view.shape, dtype)
+    packed[...] = view
+    return packed

@@ -5,14 +5,17 @@ m filters a channel are one filter for each of m copies of the channel.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinydl.kernels import buffers
 from tinydl.kernels.compiled import lowering
+from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.layout import channels_last
-from tinydl.kernels.compiled.plan import Geometry
 from tinydl.kernels.compiled.sweep import depthwise_sweep
-from tinydl.shapes import Array, Pair, Shape, conv_output_size
+from tinydl.kernels.reference.conv import out_size
+from tinydl.shapes import Array, Pair, Shape
 
 __all__ = ["depthwise_conv2d", "depthwise_conv2d_input_grad", "depthwise_conv2d_weight_grad"]
 
@@ -21,10 +24,10 @@ def depthwise_conv2d(x: Array, weight: Array, bias: Array | None, stride: Pair, 
     """Slide m filters over each channel: as in the reference twin."""
     seen = _copies(channels_last(x), len(weight))
     geometry = _geometry(seen.shape, weight.shape, stride, padding, dilation)
-    y = buffers.empty_nhwc(len(x), len(weight), *geometry.y_size, seen.dtype)
+    y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
     packed = _pack(weight, seen.dtype)
-    lowering.forward(depthwise_sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, padding)
+    lowering.convolve(depthwise_sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
     return y
 
 
@@ -38,7 +41,7 @@ def depthwise_conv2d_input_grad(
     geometry = _geometry((n, h, w, channels), weight.shape, stride, padding, dilation)
     gx = buffers.empty_nhwc(n, channels, h, w, seen.dtype)
     by_tap = geometry._replace(c=channels, o=1)
-    lowering.input_grad(depthwise_sweep, seen, _pack(weight, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap, padding)
+    lowering.input_grad(depthwise_sweep, seen, _pack(weight, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap)
     return gx if channels == c else gx.reshape(n, c, channels // c, h, w).sum(2)
 
 
@@ -50,7 +53,7 @@ def depthwise_conv2d_weight_grad(
     seen = _copies(channels_last(x), channels)
     geometry = _geometry(seen.shape, weight_shape, stride, padding, dilation)
     shape = (kh, kw, channels)
-    gw = lowering.weight_grad(depthwise_sweep, channels_last(g), seen, shape, geometry, padding)
+    gw = lowering.weight_grad(depthwise_sweep, channels_last(g), seen, shape, geometry)
     return gw.transpose(2, 0, 1).reshape(weight_shape)
 
 
@@ -59,26 +62,25 @@ def _copies(x: Array, channels: int) -> Array:
     return x if x.shape[3] == channels else np.repeat(x, channels // x.shape[3], axis=3)
 
 
-def _pack(weight: Array, dtype: np.dtype) -> Array:
-    """Return weight (C·m, 1, kh, kw) as (kh, kw, C·m), contiguous."""
-    return np.array(weight[:, 0].transpose(1, 2, 0), dtype, order="C")
+def _pack(weight: Array, dtype: np.dtype[Any]) -> Array:
+    """Return weight (C·m, 1, kh, kw) as (kh, kw, C·m), contiguous, in working space."""
+    view = weight[:, 0].transpose(1, 2, 0)
+    packed = buffers.scratch("weight", view.shape, dtype)
+    packed[...] = view
+    return packed
 
 
 def _geometry(x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:
-    h, w = x_shape[1] + 2 * padding[0], x_shape[2] + 2 * padding[1]
+    n, h, w, _ = x_shape
     channels, _, kh, kw = weight_shape
     return Geometry(
-        x_size=(h, w),
-        y_size=(
-            conv_output_size(h, kh, stride[0], 0, dilation[0]),
-            conv_output_size(w, kw, stride[1], 0, dilation[1]),
-        ),
+        x=Image(h, w, channels),
+        y=Image(*out_size((n, channels, h, w), (kh, kw), stride, padding, dilation), channels),
         kernel=(kh, kw),
         stride=stride,
+        padding=padding,
         dilation=dilation,
         groups=1,
         c=1,
         o=channels,
-        x_channels=channels,
-        y_channels=channels,
     )

@@ -1,9 +1,9 @@
-"""The one inner loop of all convolutions: tiles of a matrix product that reads x through tables of offsets.
+"""The one inner loop of all convolutions: tiles of a matrix product that reads through tables of offsets.
 
-    y[y_rows[r] + o] = start[o] + Σ_k x[rows[r] + steps[k]] · b[k, o]
+    y[y_rows[r] + o] = start + Σ_k x[rows[r] + steps[k]] · b[b_steps[k] + o]
 
 With x an image, `rows` the places of some pixels and `steps` those of the patch around a pixel, this is a
-convolution: the matrix of im2col is read from the image itself and never made. With the two tables exchanged
+convolution: the matrix of im2col is read from the image itself and never made. With pixels and patch exchanged
 it is the gradient by the weight. With the places of shifted pixels in `y_rows`, and added to what y holds, it
 is the gradient by the input. In the depthwise form x is read at `+ o` too: a channel meets only its own weight.
 
@@ -34,8 +34,6 @@ INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
 Tile: TypeAlias = Callable[..., None]
 
-ARGUMENTS = "x x_at rows row steps b b_at ldb y y_at y_rows start start_at start_step n".split()
-
 
 def _vector_registers() -> Pair:
     """Return the bytes of this processor's vector registers, and how many it has."""
@@ -58,40 +56,44 @@ and the addresses of the rows fit the registers (12 rows of 2 vectors are half a
 
 
 class _Writer:
-    """Writes the instructions of one tile: `n_rows` rows of x by `n_vectors` vectors of y."""
+    """Writes the instructions of one tile: `n_rows` rows of x by as many vectors of y as there are masks."""
 
-    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Sequence[Any], n_vectors: int) -> None:
+    def __init__(self, context: Any, builder: Any, values: dict[str, Any], kinds: dict[str, Any]) -> None:
         self.builder = builder
-        self.values = dict(zip(ARGUMENTS, arguments, strict=True))
-        for name, kind in zip(ARGUMENTS, signature.args, strict=True):
-            if isinstance(kind, numba.types.Array):
-                self.values[name] = context.make_array(kind)(context, builder, self.values[name])
-        dtype = signature.args[0].dtype
+        self.values = {
+            name: context.make_array(kinds[name])(context, builder, value).data
+            if isinstance(kinds[name], numba.types.Array)
+            else value
+            for name, value in values.items()
+        }
+        dtype = kinds["x"].dtype
         self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
         self.align = INT32(dtype.bitwidth // 8)
         self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
         self.suffix = f"v{self.lanes}f{dtype.bitwidth}.p0"
-        n = self.splat(self.values["n"])
+
+    def write(self, n_rows: int, n_vectors: int, dense: bool) -> None:
+        """Load the starts, add Σ_k x·b to them in registers, store them. A row past the last repeats the last."""
+        builder, values = self.builder, self.values
+        n = self.splat(values["n"])
         self.masks = [
             builder.icmp_signed("<", n.type([v * self.lanes + lane for lane in range(self.lanes)]), n)
             for v in range(n_vectors)
         ]
-
-    def write(self, n_rows: int, dense: bool) -> None:
-        """Load the starts, add Σ_k x·b to them in registers, store them. A row past the last repeats the last."""
-        builder, values = self.builder, self.values
-        last = builder.sub(builder.extract_value(values["rows"].shape, 0), INT64(1))
+        last = builder.sub(values["row_end"], INT64(1))
         places = [self.smaller(builder.add(values["row"], INT64(r)), last) for r in range(n_rows)]
         xs = [self.address("x", values["x_at"], self.entry("rows", place)) for place in places]
         y_rows = [self.entry("y_rows", place) for place in places]
         starts = [
-            self.address("start", values["start_at"], builder.mul(y_row, values["start_step"])) for y_row in y_rows
+            self.address("start", values["start_at"], builder.mul(y_row, values["accumulate"])) for y_row in y_rows
         ]
-        sums = [[self.variable(self.load(start, v)) for v in range(len(self.masks))] for start in starts]
-        with cgutils.for_range(builder, builder.extract_value(values["steps"].shape, 0)) as loop:
-            step = self.entry("steps", loop.index)
-            b_row = self.address("b", values["b_at"], builder.mul(loop.index, values["ldb"]))
-            b = [self.load(b_row, v) for v in range(len(self.masks))]
+        sums = [[self.variable(self.load(start, v)) for v in range(n_vectors)] for start in starts]
+        next_row, stride = self.next_tile(n_rows, last)
+        with cgutils.for_range_slice(builder, values["step"], values["step_end"], INT64(1)) as (k, _):
+            self.prefetch(builder.gep(next_row, [builder.mul(stride, builder.sub(k, values["step"]))]))
+            step = self.entry("steps", k)
+            b_row = self.address("b", values["b_at"], self.entry("b_steps", k))
+            b = [self.load(b_row, v) for v in range(n_vectors)]
             for x, row_sums in zip(xs, sums, strict=True):
                 here = builder.gep(x, [step])
                 same = self.splat(builder.load(here)) if dense else None
@@ -103,9 +105,28 @@ class _Writer:
             for v, total in enumerate(row_sums):
                 self.store(builder.load(total), y, v)
 
+    def next_tile(self, n_rows: int, last: Any) -> tuple[Any, Any]:
+        """Return where the next tile's rows of x begin, and the stride that reaches their end in this one's steps.
+
+        To fetch them meanwhile doubles the speed of pointwise convolutions whose x comes from main memory.
+        """
+        builder, row = self.builder, self.values["row"]
+        begin, end = (
+            self.entry("rows", self.smaller(builder.add(row, INT64(ahead * n_rows)), last)) for ahead in (1, 2)
+        )
+        steps = builder.sub(self.values["step_end"], self.values["step"])
+        some = builder.select(builder.icmp_signed("<", steps, INT64(1)), INT64(1), steps)
+        return self.address("x", self.values["x_at"], begin), builder.sdiv(builder.sub(end, begin), some)
+
+    def prefetch(self, address: Any) -> None:
+        """Ask for the cache line at `address`, to be read, into the second-level cache."""
+        call = [address, INT32(0), INT32(2), INT32(1)]
+        kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in call])
+        self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0"), call)
+
     def address(self, name: str, *offsets: Any) -> Any:
         """Return the address in the array `name` at the sum of `offsets`."""
-        return self.builder.gep(self.values[name].data, [functools.reduce(self.builder.add, offsets)])
+        return self.builder.gep(self.values[name], [functools.reduce(self.builder.add, offsets)])
 
     def entry(self, table: str, index: Any) -> Any:
         return self.builder.load(self.address(table, index))
@@ -143,26 +164,11 @@ class _Writer:
         return self.builder.call(function, call)
 
 
-def _in_python(n_rows: int, dense: bool) -> Tile:
-    """Return what a tile computes, in NumPy: for kernels that run interpreted."""
-
-    def tile(
-        x: Array, x_at: int, rows: Array, row: int, steps: Array, b: Array, b_at: int, ldb: int,
-        y: Array, y_at: int, y_rows: Array, start: Array, start_at: int, start_step: int, n: int,
-    ) -> None:  # fmt: skip
-        o = np.arange(n)
-        weights = b[b_at + ldb * np.arange(steps.size)[:, None] + o]
-        for r in range(row, min(row + n_rows, rows.size)):
-            seen = x[x_at + rows[r] + steps[:, None] + (0 if dense else o)]
-            y[y_at + y_rows[r] + o] = start[start_at + start_step * y_rows[r] + o] + (seen * weights).sum(0)
-
-    return tile
-
-
 def tile_function(n_vectors: int, dense: bool) -> Tile:
-    """Return a function for compiled code that computes ROWS[n_vectors] rows by n ≤ n_vectors·lanes columns of y.
+    """Return a function for compiled code that computes a tile of up to ROWS[n_vectors] rows and n columns.
 
-    The rows are number `row` and those behind it, as far as there are any. Every `…_at` is an offset.
+    `row` and `row_end` say which rows there are, `step` and `step_end` which k are summed. Every `…_at` is an
+    offset. With accumulate = 1 the start is found by `y_rows`, with 0 it is the same for all rows.
     """
     n_rows = ROWS[n_vectors]
     if numba.config.DISABLE_JIT:
@@ -170,14 +176,35 @@ def tile_function(n_vectors: int, dense: bool) -> Tile:
 
     @numba.extending.intrinsic  # type: ignore[untyped-decorator]
     def tile(
-        typingctx: Any, x: Any, x_at: Any, rows: Any, row: Any, steps: Any, b: Any, b_at: Any, ldb: Any,
-        y: Any, y_at: Any, y_rows: Any, start: Any, start_at: Any, start_step: Any, n: Any,
+        typingctx: Any,
+        x: Any, x_at: Any, rows: Any, y_rows: Any, row: Any, row_end: Any,
+        b: Any, b_at: Any, steps: Any, b_steps: Any, step: Any, step_end: Any,
+        y: Any, y_at: Any, start: Any, start_at: Any, accumulate: Any, n: Any,
     ) -> Any:  # fmt: skip
+        kinds = {name: kind for name, kind in locals().items() if isinstance(kind, numba.types.Type)}
+
         def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
-            _Writer(context, builder, signature, arguments, n_vectors).write(n_rows, dense)
+            values = dict(zip(kinds, arguments, strict=True))
+            _Writer(context, builder, values, kinds).write(n_rows, n_vectors, dense)
             return context.get_dummy_value()
 
-        kinds = (x, x_at, rows, row, steps, b, b_at, ldb, y, y_at, y_rows, start, start_at, start_step, n)
-        return numba.types.void(*kinds), generate
+        return numba.types.void(*kinds.values()), generate
 
     return tile  # type: ignore[no-any-return]
+
+
+def _in_python(n_rows: int, dense: bool) -> Tile:
+    """Return what a tile computes, in NumPy: for kernels that run interpreted."""
+
+    def tile(
+        x: Array, x_at: int, rows: Array, y_rows: Array, row: int, row_end: int,
+        b: Array, b_at: int, steps: Array, b_steps: Array, step: int, step_end: int,
+        y: Array, y_at: int, start: Array, start_at: int, accumulate: int, n: int,
+    ) -> None:  # fmt: skip
+        o, k = np.arange(n), slice(step, step_end)
+        weights = b[b_at + b_steps[k, None] + o]
+        for r in range(row, min(row + n_rows, row_end)):
+            seen = x[x_at + rows[r] + steps[k, None] + (0 if dense else o)]
+            y[y_at + y_rows[r] + o] = start[start_at + accumulate * y_rows[r] + o] + (seen * weights).sum(0)
+
+    return tile
