@@ -1,5 +1,6 @@
 import gc
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -253,3 +254,10 @@ def test_fork() -> None:
             os._exit(0 if (a == 1).all() and address(a) != address(b) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert (a == 1).all()
+
+
+def test_the_end_of_the_program_is_silent() -> None:
+    program = "from tinydl.kernels import buffers; import sys; sys.keep = buffers.empty((99_999,), 'f4'); "
+    program += "x = buffers.empty((99_999,), 'f4'); buffers.keep = buffers.empty((99_999,), 'f4')"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -111,11 +111,11 @@ def set_cache_limit(n_bytes: int) -> None:
 class _Owner:
     """Lends a slab to one array through NumPy's array interface; takes it back when that array is gone."""
 
-    __slots__ = ("__array_interface__", "_size", "_slab")
+    __slots__ = ("__array_interface__", "_cache", "_size", "_slab")
 
-    def __init__(self, size: int, slab: _Slab, shape: Shape, strides: Shape | None, dtype: np.dtype[Any]) -> None:
-        self._size = size
-        self._slab = slab
+    def __init__(self, cache: _Cache, size: int, shape: Shape, strides: Shape | None, dtype: np.dtype[Any]) -> None:
+        slab = cache.take(size)
+        self._cache, self._size, self._slab = cache, size, slab
         self.__array_interface__ = {
             "version": 3,
             "shape": shape,
@@ -125,7 +125,8 @@ class _Owner:
         }
 
     def __del__(self) -> None:
-        _cache.give_back(self._size, self._slab)
+        if hasattr(self, "_slab"):  # else there was not enough memory
+            self._cache.give_back(self._size, self._slab)
 
 
 def _new(shape: Shape, strides: Shape | None, dtype: np.dtype[Any]) -> Array:
@@ -135,7 +136,7 @@ def _new(shape: Shape, strides: Shape | None, dtype: np.dtype[Any]) -> Array:
         return np.ndarray(shape, dtype, None, 0, strides)
     step = 1 << (n_bytes.bit_length() - 4)  # 8 to 16 sizes per octave: at most an eighth is wasted
     size = -(-n_bytes // step) * step
-    return np.asarray(_Owner(size, _cache.take(size), shape, strides, dtype))
+    return np.asarray(_Owner(_cache, size, shape, strides, dtype))
 
 
 def empty(shape: Shape, dtype: DTypeLike) -> Array:

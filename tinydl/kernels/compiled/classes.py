@@ -104,8 +104,9 @@ def _pixels(gathering: Gathering, images: int, height: int, width: int) -> tuple
 def _patch(gathering: Gathering, rows: Phase, cols: Phase, col_taps: range) -> tuple[Array, Array]:
     """Return the offsets, in source and weight, of what a pixel sees by all rows of taps in some of the columns."""
     source, kw = gathering.source, gathering.kernel[1]
+    some = slice(col_taps.start, col_taps.stop)
     (i_offset, j_offset, c), (i, j, _) = (
-        np.ix_(np.array(i, np.int64), np.array(j, np.int64)[col_taps.start : col_taps.stop], range(gathering.c))
+        np.ix_(np.array(i, np.int64), np.array(j, np.int64)[some], np.arange(gathering.c))
         for i, j in ((rows.offsets, cols.offsets), (rows.taps, cols.taps))
     )
     return (

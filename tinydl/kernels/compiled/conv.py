@@ -11,7 +11,8 @@ from tinydl.kernels.compiled import depthwise, lowering
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.layout import channels_last
-from tinydl.kernels.compiled.sweep import sweep
+from tinydl.kernels.compiled.sums import add_rows
+from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.reference.conv import out_size
 from tinydl.shapes import Array, Pair, Shape
 
@@ -29,7 +30,7 @@ def conv2d(
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     packed = _pack(weight, groups, (0, 3, 4, 2, 1), seen.dtype)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    lowering.convolve(sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
+    lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
     return y
 
 
@@ -44,7 +45,7 @@ def conv2d_input_grad(
     n, c, h, w = x_shape
     gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
     packed = _pack(weight, groups, (0, 3, 4, 1, 2), seen.dtype)
-    lowering.input_grad(sweep, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
+    lowering.input_grad(DENSE, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
     return gx
 
 
@@ -57,7 +58,7 @@ def conv2d_weight_grad(
     geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     o, c, kh, kw = weight_shape
     shape = (groups, kh, kw, c, o // groups)
-    gw = lowering.weight_grad(sweep, channels_last(g), channels_last(x), shape, geometry)
+    gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
     return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
 
 
@@ -65,7 +66,7 @@ def conv2d_bias_grad(g: Array) -> Array:
     """Return the gradient of ⟨g, conv2d(x, weight, bias)⟩ by the bias: as in the reference twin."""
     seen = channels_last(g)
     n, h, w, o = seen.shape
-    grain = -(-lowering.GRAIN // max(1, 10 * h * w * o))
+    grain = -(-DENSE.grain // max(1, 10 * h * w * o))
     sums = np.zeros((len(threads.slices(n, grain)), o), seen.dtype)
 
     def task(first: int, last: int, worker: int) -> None:
@@ -81,9 +82,7 @@ def _add_pixels(g: Array, image_sum: Array, total: Array) -> None:
     """Add g (N, pixels, O) to total (O,), image by image: a long sum of small numbers would lose their digits."""
     for n in range(g.shape[0]):
         image_sum[:] = 0
-        for pixel in range(g.shape[1]):
-            for o in range(g.shape[2]):
-                image_sum[o] += g[n, pixel, o]
+        add_rows(g[n], image_sum)
         for o in range(g.shape[2]):
             total[o] += image_sum[o]
 

@@ -13,7 +13,7 @@ from tinydl.kernels import buffers
 from tinydl.kernels.compiled import lowering
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.layout import channels_last
-from tinydl.kernels.compiled.sweep import depthwise_sweep
+from tinydl.kernels.compiled.sweep import DEPTHWISE
 from tinydl.kernels.reference.conv import out_size
 from tinydl.shapes import Array, Pair, Shape
 
@@ -27,7 +27,7 @@ def depthwise_conv2d(x: Array, weight: Array, bias: Array | None, stride: Pair, 
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
     packed = _pack(weight, seen.dtype)
-    lowering.convolve(depthwise_sweep, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
+    lowering.convolve(DEPTHWISE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
     return y
 
 
@@ -41,7 +41,7 @@ def depthwise_conv2d_input_grad(
     geometry = _geometry((n, h, w, channels), weight.shape, stride, padding, dilation)
     gx = buffers.empty_nhwc(n, channels, h, w, seen.dtype)
     by_tap = geometry._replace(c=channels, o=1)
-    lowering.input_grad(depthwise_sweep, seen, _pack(weight, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap)
+    lowering.input_grad(DEPTHWISE, seen, _pack(weight, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap)
     return gx if channels == c else gx.reshape(n, c, channels // c, h, w).sum(2)
 
 
@@ -53,7 +53,7 @@ def depthwise_conv2d_weight_grad(
     seen = _copies(channels_last(x), channels)
     geometry = _geometry(seen.shape, weight_shape, stride, padding, dilation)
     shape = (kh, kw, channels)
-    gw = lowering.weight_grad(depthwise_sweep, channels_last(g), seen, shape, geometry)
+    gw = lowering.weight_grad(DEPTHWISE, channels_last(g), seen, shape, geometry)
     return gw.transpose(2, 0, 1).reshape(weight_shape)
 
 

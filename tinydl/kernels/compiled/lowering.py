@@ -6,7 +6,7 @@ Images are channels-last: x (N, H, W, C), y and g (N, H', W', O).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,17 +14,12 @@ from tinydl.kernels import threads
 from tinydl.kernels.compiled import plan
 from tinydl.kernels.compiled.geometry import Geometry
 from tinydl.kernels.compiled.plan import Sweep
+from tinydl.kernels.compiled.sweep import Loop
 from tinydl.shapes import Array, Shape
 
 __all__: list[str] = []
 
-Loop: TypeAlias = Callable[..., None]
-"""`sweep` or `depthwise_sweep`."""
-
 Planner: TypeAlias = Callable[..., tuple[Sweep, ...]]
-
-GRAIN = 2_000_000
-"""Multiplications that are worth the 7 µs of handing them to another thread."""
 
 
 def convolve(loop: Loop, x: Array, weight: Array, bias: Array, y: Array, geometry: Geometry) -> None:
@@ -41,9 +36,9 @@ def _gather(
     planner: Planner, loop: Loop, source: Array, weight: Array, bias: Array, result: Array, geometry: Geometry
 ) -> None:
     def do(sweep: Sweep, first: int, last: int, worker: int) -> None:
-        loop(source[first:last].ravel(), weight.ravel(), result[first:last].ravel(), bias, *sweep)
+        loop.sweep(source[first:last].ravel(), weight.ravel(), result[first:last].ravel(), bias, *sweep)
 
-    _share_out(do, planner, len(source), geometry)
+    _share_out(do, planner, len(source), geometry, loop.grain)
 
 
 def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry) -> Array:
@@ -57,22 +52,24 @@ def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry
         if worker not in sums:
             sums[worker] = np.zeros(shape, x.dtype)
         total = sums[worker].ravel()
-        loop(x[first:last].ravel(), g[first:last].ravel(), total, total, *sweep)
+        loop.sweep(x[first:last].ravel(), g[first:last].ravel(), total, total, *sweep)
 
-    _share_out(do, plan.for_gw, len(x), geometry)
-    total: Any = sums[0] if sums else np.zeros(shape, x.dtype)
-    for worker in range(1, len(sums)):
+    _share_out(do, plan.for_gw, len(x), geometry, loop.grain)
+    total = sums.pop(0) if sums else np.zeros(shape, x.dtype)
+    for worker in sorted(sums):
         total += sums[worker]
     return total
 
 
-def _share_out(do: Callable[[Sweep, int, int, int], None], planner: Planner, n: int, geometry: Geometry) -> None:
+def _share_out(
+    do: Callable[[Sweep, int, int, int], None], planner: Planner, n: int, geometry: Geometry, grain: int
+) -> None:
     """Call `do(sweep, first image, end, worker)` for what makes up the work, a share of it on each thread.
 
     Threads share the images; when these are fewer, each thread takes some bands of rows of all of them.
     """
     work, n_threads = geometry.multiplications, threads.num_threads()
-    if n < n_threads and n * work > 2 * GRAIN:
+    if n < n_threads and n * work > 2 * grain:
         banded = planner(n, geometry, 4 * n_threads)
 
         def some_bands(first: int, last: int, worker: int) -> None:
@@ -86,4 +83,4 @@ def _share_out(do: Callable[[Sweep, int, int, int], None], planner: Planner, n: 
         for sweep in planner(last - first, geometry):
             do(sweep, first, last, worker)
 
-    threads.run(some_images, n, -(-GRAIN // max(1, work)))
+    threads.run(some_images, n, -(-grain // max(1, work)))

@@ -73,8 +73,10 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
         for q in range(to.groups)
     ]
     return Sweep(
-        *pixels,
-        *patch,
+        rows=pixels[0],
+        y_rows=pixels[1],
+        steps=patch[0],
+        b_steps=patch[1],
         terms=np.array(terms, np.int64),
         accumulate=0,
         x_jump=blocks.images * to.source.size,
@@ -94,8 +96,10 @@ def _exchange(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
         for q in range(to.groups)
     ]
     return Sweep(
-        *patch,
-        *pixels,
+        rows=patch[0],
+        y_rows=patch[1],
+        steps=pixels[0],
+        b_steps=pixels[1],
         terms=np.array(terms, np.int64),
         accumulate=1,
         x_jump=blocks.images * to.source.size,

@@ -15,6 +15,7 @@ from tinydl.kernels import buffers
 from tinydl.kernels.compiled.jit import inline, njit
 from tinydl.kernels.compiled.layout import channels_last
 from tinydl.kernels.compiled.memory import share_out
+from tinydl.kernels.compiled.sums import add_rows
 from tinydl.kernels.reference.pool import areas, bins
 from tinydl.shapes import Array, Pair, Shape
 
@@ -206,9 +207,7 @@ def _mean_windows(x: Array, y: Array, rows: Array, cols: Array, area: Array) -> 
             for j in range(cols.shape[0]):
                 y[n, i, j, :] = 0
                 for row in range(rows[i, 0], rows[i, 1]):
-                    for col in range(cols[j, 0], cols[j, 1]):
-                        for c in range(x.shape[3]):
-                            y[n, i, j, c] += x[n, row, col, c]
+                    add_rows(x[n, row, cols[j, 0] : cols[j, 1]], y[n, i, j])
                 for c in range(x.shape[3]):
                     y[n, i, j, c] /= area[i, j]
 
@@ -219,7 +218,8 @@ def _share_windows(gx: Array, g: Array, rows: Array, cols: Array, area: Array) -
         gx[n, :, :, :] = 0
         for i in range(rows.shape[0]):
             for j in range(cols.shape[0]):
+                share = 1 / area[i, j]
                 for row in range(rows[i, 0], rows[i, 1]):
                     for col in range(cols[j, 0], cols[j, 1]):
                         for c in range(gx.shape[3]):
-                            gx[n, row, col, c] += g[n, i, j, c] / area[i, j]
+                            gx[n, row, col, c] += g[n, i, j, c] * share

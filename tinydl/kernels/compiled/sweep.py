@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from tinydl.kernels.compiled.jit import inline, njit
 from tinydl.kernels.compiled.tile import ROWS, VECTOR_BYTES, WIDE, Tile, tile_function
 from tinydl.shapes import Array
@@ -58,7 +61,7 @@ def _sweep(
 
 
 @njit
-def sweep(
+def _dense(
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
 ) -> None:  # fmt: skip
@@ -70,7 +73,7 @@ def sweep(
 
 
 @njit
-def depthwise_sweep(
+def _depthwise(
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
 ) -> None:  # fmt: skip
@@ -79,3 +82,13 @@ def depthwise_sweep(
         _deep_wide, _deep_middle, _deep_narrow, 1, x, b, y, start, rows, y_rows, steps, b_steps,
         terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks,
     )  # fmt: skip
+
+
+class Loop(NamedTuple):
+    """A loop, and how many multiplications are worth the 7 µs of handing them to another thread."""
+
+    sweep: Callable[..., None]
+    grain: int
+
+
+DENSE, DEPTHWISE = Loop(_dense, 2_000_000), Loop(_depthwise, 600_000)
