@@ -30,9 +30,12 @@ def check_dtype(dtype: Any) -> DType:
     >>> check_dtype("float32")
     dtype('float32')
     """
-    result: DType = np.dtype(dtype).newbyteorder("=")
-    if result not in NATIVE:
-        raise TypeError(f"dtype {result} is not supported; use float32, float64, an integer type or bool")
+    try:
+        result: DType = np.dtype(dtype).newbyteorder("=")
+    except TypeError:  # NumPy knows no such dtype
+        result = np.dtype(object)
+    if dtype is None or result not in NATIVE:
+        raise TypeError(f"dtype {dtype!r} is not supported; use float32, float64, an integer type or bool")
     return result
 
 

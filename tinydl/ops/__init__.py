@@ -51,7 +51,7 @@ from tinydl.ops.elementwise import (
 )
 from tinydl.ops.indexing import constant_pad, embedding, gather, getitem, index_select, one_hot, pad, pick, put
 from tinydl.ops.loss import binary_cross_entropy_with_logits, kl_div, l1_loss, mse_loss, smooth_l1_loss
-from tinydl.ops.matmul import bmm, linear, linear_weight_grad, matmul
+from tinydl.ops.matmul import bmm, linear, linear_input_grad, linear_weight_grad, matmul
 from tinydl.ops.movement import (
     cat,
     channel_shuffle,
@@ -174,6 +174,7 @@ __all__ = [
     "le",
     "leaky_relu",
     "linear",
+    "linear_input_grad",
     "linear_weight_grad",
     "log",
     "log_softmax",

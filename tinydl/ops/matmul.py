@@ -1,7 +1,7 @@
 """Matrix products: batched matmul, and the linear layer's x Wᵀ + b.
 
-As with convolutions, ⟨g, x Wᵀ⟩ is one form seen from its three sides: `linear`, `bmm` and `linear_weight_grad` are each
-other's derivatives.
+As with convolutions, ⟨g, x Wᵀ⟩ is one form seen from its three sides: `linear`, `linear_input_grad` and
+`linear_weight_grad` are each other's derivatives.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl import kernels
 from tinydl.op import composite, op
 from tinydl.ops.movement import squeeze, sum_to, transpose, unsqueeze
 from tinydl.ops.reduce import sum
@@ -77,16 +78,14 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     array([[3., 4., 5., 6.],
            [3., 4., 5., 6.]])
     """
-    y = _rows(x) @ weight.T
-    if bias is not None:
-        y += bias
+    y = kernels.linear(_rows(x), weight, bias)
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
 
 @linear.vjp("x")
 def linear_vjp_x(g: Any, weight: Any) -> Any:
     """∂y/∂x applied to g: g W."""
-    return matmul(g, weight)
+    return linear_input_grad(g, weight)
 
 
 @linear.vjp("weight")
@@ -101,6 +100,29 @@ def linear_vjp_bias(g: Any) -> Any:
     return sum(g, tuple(range(len(g.shape) - 1))) if len(g.shape) > 1 else g
 
 
+@op("... O, O I")
+def linear_input_grad(g: Any, weight: Any) -> Any:
+    """Return gx[…, i] = Σ_o g[…, o] · W[o, i]: the input's side of ⟨g, x Wᵀ⟩.
+
+    >>> linear_input_grad(np.ones((2, 3)), np.ones((3, 4))).shape
+    (2, 4)
+    """
+    gx = kernels.linear_input_grad(_rows(g), weight)
+    return gx if g.ndim == 2 else gx.reshape(*g.shape[:-1], weight.shape[1])
+
+
+@linear_input_grad.vjp("g")
+def linear_input_grad_vjp_g(gg: Any, weight: Any) -> Any:
+    """The result's side of the form, with gg in the place of x."""
+    return linear(gg, weight)
+
+
+@linear_input_grad.vjp("weight")
+def linear_input_grad_vjp_weight(gg: Any, g: Any) -> Any:
+    """The weight's side of the form, with gg in the place of x."""
+    return linear_weight_grad(g, gg)
+
+
 @op("... O, ... I")
 def linear_weight_grad(g: Any, x: Any) -> Any:
     """Return gw[o, i] = Σ g[…, o] · x[…, i]: the weight's side of ⟨g, x Wᵀ⟩.
@@ -108,7 +130,7 @@ def linear_weight_grad(g: Any, x: Any) -> Any:
     >>> linear_weight_grad(np.ones((2, 3)), np.ones((2, 4))).shape
     (3, 4)
     """
-    return _rows(g).T @ _rows(x)
+    return kernels.linear_weight_grad(_rows(g), _rows(x))
 
 
 @linear_weight_grad.vjp("g")
@@ -120,4 +142,4 @@ def linear_weight_grad_vjp_g(gg: Any, x: Any) -> Any:
 @linear_weight_grad.vjp("x")
 def linear_weight_grad_vjp_x(gg: Any, g: Any) -> Any:
     """The input's side of the form, with gg in the place of the weight."""
-    return matmul(g, gg)
+    return linear_input_grad(g, gg)
