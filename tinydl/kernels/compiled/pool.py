@@ -149,11 +149,15 @@ def _max_windows(x: Array, y: Array, indices: Array, rows: Array, cols: Array, r
                 for row in range(rows[i, 0], rows[i, 1], row_step):
                     for col in range(cols[j, 0], cols[j, 1], col_step):
                         place = np.int32(row * x.shape[2] + col)
+                        if row == rows[i, 0] and col == cols[j, 0]:
+                            y[n, i, j, :] = x[n, row, col]
+                            indices[n, i, j, :] = place
+                            continue
                         for c in range(x.shape[3]):
-                            value, best, at = x[n, row, col, c], y[n, i, j, c], indices[n, i, j, c]
-                            better = at < 0 or _beats(value, best)
+                            value, best = x[n, row, col, c], y[n, i, j, c]
+                            better = _beats(value, best)
                             y[n, i, j, c] = value if better else best
-                            indices[n, i, j, c] = place if better else at
+                            indices[n, i, j, c] = place if better else indices[n, i, j, c]
 
 
 @njit

@@ -50,7 +50,7 @@ VECTOR_BYTES, _REGISTERS = _vector_registers()
 WIDE = 4 if _REGISTERS == 32 else 2
 """Vectors in a row of the widest tile."""
 
-ROWS = {4: 6, 2: 9 if _REGISTERS == 32 else 6, 1: 8}
+ROWS = {4: 6, 2: 9 if _REGISTERS == 32 else 6, 1: 9}
 """Rows of a tile by the vectors in a row: enough that the sums hide the latency of adding, few enough that they
 and the addresses of the rows fit the registers (12 rows of 2 vectors are half as fast as 9)."""
 
