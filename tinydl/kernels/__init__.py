@@ -27,12 +27,13 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.conv import *  # noqa: F403
     from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
+    from tinydl.kernels.reference.linear import *  # noqa: F403
     from tinydl.kernels.reference.norm import *  # noqa: F403
     from tinydl.kernels.reference.optim import *  # noqa: F403
     from tinydl.kernels.reference.pool import *  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
-FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool")
+FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear")
 """The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""
 
 _wanted = "reference"

@@ -68,7 +68,7 @@ def matmul(a: Any, b: Any) -> Any:
     return squeeze(y, -1 if column else -2) if row else y
 
 
-@op("... I, O I, O")
+@op("... I, O I, O", kernel=True)
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """Return y = x Wᵀ + b.
 
@@ -100,7 +100,7 @@ def linear_vjp_bias(g: Any) -> Any:
     return sum(g, tuple(range(len(g.shape) - 1))) if len(g.shape) > 1 else g
 
 
-@op("... O, O I")
+@op("... O, O I", kernel=True)
 def linear_input_grad(g: Any, weight: Any) -> Any:
     """Return gx[…, i] = Σ_o g[…, o] · W[o, i]: the input's side of ⟨g, x Wᵀ⟩.
 
@@ -123,7 +123,7 @@ def linear_input_grad_vjp_weight(gg: Any, g: Any) -> Any:
     return linear_weight_grad(g, gg)
 
 
-@op("... O, ... I")
+@op("... O, ... I", kernel=True)
 def linear_weight_grad(g: Any, x: Any) -> Any:
     """Return gw[o, i] = Σ g[…, o] · x[…, i]: the weight's side of ⟨g, x Wᵀ⟩.
 

@@ -1,0 +1,93 @@
+"""The linear layer's kernels against sums written out, twins against each other, in every layout."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tinydl.kernels import threads
+from tinydl.kernels.compiled import linear as compiled
+from tinydl.kernels.reference import linear as reference
+
+TWINS = {"reference": reference, "compiled": compiled}
+FLOATS = [np.float32, np.float64]
+sizes = st.integers(0, 21)
+
+
+def operands(m, i, o, dtype, seed=0):
+    draw = np.random.default_rng(seed)
+    shapes = (m, i), (o, i), (o,), (m, o)
+    return [draw.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_sums_written_out(twin):
+    x, weight, bias, g = operands(5, 3, 4, np.float64)
+    kernels = TWINS[twin]
+    y, gx, gw = np.zeros((5, 4)), np.zeros((5, 3)), np.zeros((4, 3))
+    for m in range(5):
+        for o in range(4):
+            y[m, o] = bias[o] + sum(x[m, i] * weight[o, i] for i in range(3))
+            for i in range(3):
+                gx[m, i] += g[m, o] * weight[o, i]
+                gw[o, i] += g[m, o] * x[m, i]
+    np.testing.assert_allclose(kernels.linear(x, weight, bias), y, rtol=1e-12)
+    np.testing.assert_allclose(kernels.linear(x, weight, None), y - bias, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(kernels.linear_input_grad(g, weight), gx, rtol=1e-12)
+    np.testing.assert_allclose(kernels.linear_weight_grad(g, x), gw, rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(m=sizes, i=sizes, o=sizes, dtype=st.sampled_from(FLOATS), with_bias=st.booleans())
+def test_twins_agree(m, i, o, dtype, with_bias):
+    x, weight, bias, g = operands(m, i, o, dtype)
+    tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-12}
+    for name, arguments in (
+        ("linear", (x, weight, bias if with_bias else None)),
+        ("linear_input_grad", (g, weight)),
+        ("linear_weight_grad", (g, x)),
+    ):
+        ours, defined = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+        assert ours.dtype == defined.dtype == dtype
+        assert ours.shape == defined.shape
+        np.testing.assert_allclose(ours, defined, **tolerance)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(dtype=st.sampled_from(FLOATS))
+def test_every_layout(lay_out, dtype):
+    arrays = operands(9, 6, 7, dtype)
+    x, weight, bias, g = (lay_out(a) for a in arrays)
+    kept = [a.copy() for a in (x, weight, bias, g)]
+    np.testing.assert_allclose(compiled.linear(x, weight, bias), reference.linear(*arrays[:3]), rtol=1e-4, atol=1e-5)
+    wanted = reference.linear_input_grad(arrays[3], arrays[1])
+    np.testing.assert_allclose(compiled.linear_input_grad(g, weight), wanted, rtol=1e-4, atol=1e-5)
+    wanted = reference.linear_weight_grad(arrays[3], arrays[0])
+    np.testing.assert_allclose(compiled.linear_weight_grad(g, x), wanted, rtol=1e-4, atol=1e-5)
+    for before, after in zip(kept, (x, weight, bias, g)):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_inf_propagate(bad):
+    x, weight, bias, g = operands(8, 5, 6, np.float32)
+    x[2, 1] = g[3, 2] = bad
+    assert not np.isfinite(compiled.linear(x, weight, bias)[2]).any()
+    assert np.isfinite(np.delete(compiled.linear(x, weight, bias), 2, 0)).all()
+    assert not np.isfinite(compiled.linear_input_grad(g, weight)[3]).any()
+    assert not np.isfinite(compiled.linear_weight_grad(g, x)[2]).any()
+
+
+def test_same_bits_each_time_and_close_with_other_threads():
+    x, weight, bias, g = operands(128, 300, 200, np.float32)
+    before = threads.num_threads()
+    found = []
+    try:
+        for n in (2, 2, 1):
+            threads.set_num_threads(n)
+            found.append([compiled.linear(x, weight, bias), compiled.linear_weight_grad(g, x)])
+    finally:
+        threads.set_num_threads(before)
+    for first, second, other in zip(*found):
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_allclose(first, other, rtol=1e-4, atol=1e-3)
