@@ -120,6 +120,8 @@ class Op:
             result = self._compute(arrays, **options) if self.variadic else self._compute(*arrays, **options)
         except ValueError as error:
             raise self._explained(error, arrays) from None
+        except MemoryError as error:
+            raise MemoryError(f"{self.name}: {error}") from None
         result, kept = (result[0], result[1:]) if self.keeps else (result, ())
         if has_tensor:
             result = self._wrap(result, operands, arrays)

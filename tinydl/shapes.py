@@ -5,7 +5,7 @@ Nothing here touches an array's values, so every check runs before any memory is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,7 +25,7 @@ def pair(value: int | Sequence[int], name: str) -> Pair:
     >>> pair(3, "stride"), pair((1, 2), "stride")
     ((3, 3), (1, 2))
     """
-    both = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
+    both = tuple(value) if isinstance(value, Iterable) else (value, value)
     if len(both) != 2 or not all(isinstance(v, (int, np.integer)) for v in both):
         raise ValueError(f"{name} must be an integer or a pair of integers, got {value!r}")
     return int(both[0]), int(both[1])

@@ -256,7 +256,8 @@ class Tensor(Methods):
                 return g
             if tuple(replaced.shape) != g.shape:
                 raise ValueError(f"a hook returned a gradient of shape {tuple(replaced.shape)}, needed {g.shape}")
-            return replaced if isinstance(g, Tensor) else as_array(replaced, g.dtype)
+            own = as_tensor(replaced).clone()  # the hook may keep what it returned
+            return own if isinstance(g, Tensor) else as_array(own, g.dtype)
 
         owner: Any = self if self._node is None else self._node
         attribute = "_hooks" if self._node is None else "hooks"

@@ -5,7 +5,7 @@ A network asks for the same few geometries at every step, so they are computed o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -197,9 +197,9 @@ def windows(
 @remembered
 def grid(name: str, x_shape: Shape, itemsize: int, output_size: int | Sequence[int | None]) -> Pair:
     """Return the (h, w) of adaptive pooling; None keeps x's size. Raises: ValueError for what does not fit."""
-    sizes = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+    sizes = tuple(output_size) if isinstance(output_size, Iterable) else (output_size, output_size)
     if len(x_shape) != 4 or min(x_shape[2:]) < 1:
         raise ValueError(f"{name}: x needs axes (N, C, H, W) or (C, H, W) with elements to pool, got shape {x_shape}")
-    h, w = pair([n if size is None else size for size, n in zip(sizes, x_shape[2:])], "output_size")
+    h, w = pair([x_shape[2 + i % 2] if size is None else size for i, size in enumerate(sizes)], "output_size")
     check_size((*x_shape[:2], h, w), itemsize, name)
     return at_least((h, w), 1, "output_size", name)
