@@ -9,7 +9,7 @@ closed. Matplotlib is imported when the first picture is drawn, never by `import
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
@@ -69,7 +69,8 @@ def panels(ax: Any, count: int, width: float, height: float) -> list[Axes]:
 
     if ax is None:
         return list(new_figure(width, height).subplots(1, count, squeeze=False)[0])
-    given = [ax] if isinstance(ax, Axes) else list(getattr(ax, "flat", ax))
+    several = getattr(ax, "flat", ax)
+    given = list(several) if isinstance(several, Iterable) else [ax]
     if not all(isinstance(one, Axes) for one in given):
         raise TypeError(f"ax must be matplotlib Axes, got {[type(one).__name__ for one in given]}")
     if len(given) != count:
