@@ -83,4 +83,7 @@ def _widest(dtypes: Iterable[DType]) -> DType | None:
     """Return the dtype that holds all of these; beside floats, integers do not count."""
     found = set(dtypes)
     floats = {dtype for dtype in found if dtype.kind == "f"}
-    return np.result_type(*(floats or found)) if found else None
+    if not found:
+        return None
+    widest: DType = np.result_type(*(floats or found))
+    return widest if floats or widest.kind != "f" else np.dtype(np.int64)  # nothing holds both int64 and uint64

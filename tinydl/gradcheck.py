@@ -72,22 +72,35 @@ def _compare(analytic: Array, numeric: Array, atol: float, rtol: float, what: st
         )
 
 
-def _leaves(inputs: Sequence[Any]) -> list[Any]:
-    """Return fresh float64 leaves for the inputs that require a gradient, the others as they are."""
-    return [
-        Tensor(x.data.astype(np.float64), requires_grad=True) if isinstance(x, Tensor) and x.requires_grad else x
-        for x in inputs
-    ]
+def _leaves(inputs: Sequence[Any] | Tensor, name: str) -> tuple[list[Any], list[int]]:
+    """Return the inputs, those that require a gradient as fresh float64 leaves, and the numbers of these."""
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    checked = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+    if not checked:
+        raise ValueError(f"{name}: at least one input must be a Tensor that requires a gradient")
+    for i in checked:
+        given[i] = Tensor(given[i].data.astype(np.float64), requires_grad=True)
+    return given, checked
+
+
+def _one_tensor(y: Any, name: str) -> Tensor:
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{name}: f must return one Tensor, got {type(y).__name__}")
+    return y
 
 
 def gradcheck(
-    f: Callable[..., Tensor], inputs: Sequence[Any], eps: float = 1e-6, atol: float = 1e-6, rtol: float = 1e-5
+    f: Callable[..., Tensor],
+    inputs: Sequence[Any] | Tensor,
+    eps: float = 1e-6,
+    atol: float = 1e-6,
+    rtol: float = 1e-5,
 ) -> bool:
     """Check ∂f/∂x against central differences for every input that requires a gradient.
 
     Args:
         f: takes the inputs, returns one Tensor; must be deterministic, and smooth within `eps` of the inputs.
-        inputs: Tensors (converted to float64) and anything else `f` takes.
+        inputs: Tensors (those that require a gradient are converted to float64) and anything else `f` takes.
         eps: the step, relative to max(1, |x|).
         atol: absolute tolerance.
         rtol: tolerance relative to the numeric value.
@@ -99,11 +112,8 @@ def gradcheck(
     >>> gradcheck(lambda x: x.exp(), [Tensor([0.0, 1.0], requires_grad=True)])
     True
     """
-    leaves = _leaves(inputs)
-    checked = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.requires_grad]
-    if not checked:
-        raise ValueError("gradcheck: at least one input must be a Tensor that requires a gradient")
-    y = f(*leaves)
+    leaves, checked = _leaves(inputs, "gradcheck")
+    y = _one_tensor(f(*leaves), "gradcheck")
     for i in checked:
 
         def of_input(values: Array, i: int = i) -> Array:
@@ -116,20 +126,23 @@ def gradcheck(
 
 
 def gradgradcheck(
-    f: Callable[..., Tensor], inputs: Sequence[Any], eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-4
+    f: Callable[..., Tensor],
+    inputs: Sequence[Any] | Tensor,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-4,
 ) -> bool:
-    """Check second derivatives: `gradcheck` of (g, x) ↦ the gradients of Σ g · f(x), by g and every x.
+    """Check second derivatives: `gradcheck` of (g, x) ↦ the gradient of Σ g · f(x) by each x in turn, by g and every x.
 
-    Arguments as `gradcheck`; g is a fixed pattern without zeros, so that no entry hides.
+    Arguments and errors as `gradcheck`; g is a fixed pattern without zeros, so that no entry hides. In a message input
+    0 is g, and input 1 the first x.
 
     >>> gradgradcheck(lambda x: x * x * x, [Tensor([0.5, 1.0], requires_grad=True)])
     True
     """
-    leaves = _leaves(inputs)
-    checked = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.requires_grad]
-    y = f(*leaves)
+    leaves, checked = _leaves(inputs, "gradgradcheck")
+    y = _one_tensor(f(*leaves), "gradgradcheck")
     pattern = Tensor(np.cos(np.arange(float(y.numel()))).reshape(y.shape) + 0.1, requires_grad=True)
-
     for which in checked:
 
         def gradient(g: Any, *xs: Any, which: int = which) -> Tensor:

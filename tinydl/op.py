@@ -72,8 +72,11 @@ class Op:
     def vjp(self, *operands: str) -> Callable[[F], F]:
         """Register the function below as the derivative by `operands` (all of them when none is named).
 
-        Raises: TypeError when one of its parameters stands for nothing that the call has.
+        Raises: ValueError for an operand that the op has not; TypeError when a parameter of the function stands for
+            nothing that a call has.
         """
+        if not set(operands) <= set(self.operands):
+            raise ValueError(f"{self.name} has operands {self.operands}, got {operands}")
 
         def register(function: F) -> F:
             wanted = wanted_by(function)
@@ -137,7 +140,7 @@ class Op:
             if len(args) > n:
                 options = options | dict(zip(self.options, args[n:]))
             if len(options) == len(self.options):
-                return args[0] if self.variadic else args[:n], options
+                return tuple(args[0]) if self.variadic else args[:n], options
         if len(args) > len(self.parameters):
             raise TypeError(f"{self.name} takes at most {len(self.parameters)} arguments, got {len(args)}")
         bound = self.defaults | dict(zip(self.parameters, args))
@@ -149,7 +152,7 @@ class Op:
             missing = [name for name in self.parameters if name not in bound]
             raise TypeError(f"{self.name} misses the argument(s) {', '.join(missing)}")
         operands = [bound.pop(name) for name in self.operands]
-        return operands[0] if self.variadic else operands, bound
+        return tuple(operands[0]) if self.variadic else operands, bound
 
     def _settle(self, operands: Sequence[Any], has_tensor: bool) -> tuple[list[Any], list[Any]]:
         """Return operands of one dtype that the engine takes, and their arrays: the rare case, off the usual path.

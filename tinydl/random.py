@@ -50,7 +50,9 @@ def set_state(state: dict[str, Any]) -> None:
     >>> bool(default_generator().random() == first)
     True
     """
+    trial = np.random.PCG64(0)  # a state that fails halfway must not leave the default one half changed
     try:
-        _default.bit_generator.state = state
-    except (KeyError, TypeError, ValueError) as error:
+        trial.state = state
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"state is not a PCG64 generator's state: {error}") from None
+    _default.bit_generator.state = trial.state

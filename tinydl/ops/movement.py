@@ -212,10 +212,11 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     >>> stack([np.zeros(3), np.ones(3)]).shape
     (2, 3)
     """
-    shapes = {tuple(np.shape(t)) for t in tensors}
+    pieces = list(tensors)
+    shapes = {tuple(t.shape) for t in pieces}
     if len(shapes) != 1:
         raise ValueError(f"stack: at least one Tensor, all of one shape, are needed; got {sorted(shapes)}")
-    return cat([unsqueeze(t, dim) for t in tensors], dim)
+    return cat([unsqueeze(t, dim) for t in pieces], dim)
 
 
 @composite
