@@ -90,7 +90,8 @@ def eye(n: int, dtype: Any = None) -> Tensor:
             [0., 1.]])
     """
     wanted = _dtype(dtype)
-    return Tensor(np.eye(*_shape((n, n), wanted, "eye"), dtype=wanted))
+    rows, columns = _shape((n, n), wanted, "eye")
+    return Tensor(np.eye(rows, columns, dtype=wanted))
 
 
 def arange(start: float, end: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
@@ -117,7 +118,8 @@ def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Tensor:
     tensor([0. , 0.5, 1. ])
     """
     wanted = _dtype(dtype)
-    return Tensor(np.linspace(start, end, *_shape((steps,), wanted, "linspace"), dtype=wanted))
+    (count,) = _shape((steps,), wanted, "linspace")
+    return Tensor(np.linspace(start, end, count, dtype=wanted))
 
 
 def randn(

@@ -1,7 +1,7 @@
-"""The linear layer as a pointwise convolution of images of one pixel, so that it has the convolution's tiles and threads.
+"""The linear layer as a pointwise convolution of images of one pixel: it has the convolution's tiles and threads.
 
-NumPy's matrix product would bring BLAS's own threads, which wait by spinning beside ours; and the tiles are faster: on one
-core 784 → 256 at batch 128 runs at 155–180 GFLOP/s, in OpenBLAS at 107.
+NumPy's matrix product would bring BLAS's own threads, which wait by spinning beside ours; and the tiles are faster: on
+one core 784 → 256 at batch 128 runs at 155–180 GFLOP/s, in OpenBLAS at 107.
 """
 
 from __future__ import annotations

@@ -55,6 +55,10 @@ ROWS = {4: 6, 2: 9 if _REGISTERS == 32 else 6, 1: 9}
 and the addresses of the rows fit the registers (12 rows of 2 vectors are half as fast as 9)."""
 
 
+AHEAD = 32
+"""How many steps ahead b is fetched, where it pays."""
+
+
 class _Writer:
     """Writes the instructions of one tile: `n_rows` rows of x by as many vectors of y as there are masks."""
 
@@ -89,9 +93,12 @@ class _Writer:
         ]
         sums = [[self.variable(self.load(start, v)) for v in range(n_vectors)] for start in starts]
         next_row, stride = self.next_tile(n_rows, last)
+        accumulates = builder.icmp_signed("!=", values["accumulate"], INT64(0))
         with cgutils.for_range_slice(builder, values["step"], values["step_end"], INT64(1)) as (k, _):
             self.prefetch(builder.gep(next_row, [builder.mul(stride, builder.sub(k, values["step"]))]))
             step = self.entry("steps", k)
+            with builder.if_then(accumulates):
+                self.prefetch_b(builder.add(k, INT64(AHEAD)), n_vectors)
             b_row = self.address("b", values["b_at"], self.entry("b_steps", k))
             b = [self.load(b_row, v) for v in range(n_vectors)]
             for x, row_sums in zip(xs, sums, strict=True):
@@ -117,6 +124,16 @@ class _Writer:
         steps = builder.sub(self.values["step_end"], self.values["step"])
         some = builder.select(builder.icmp_signed("<", steps, INT64(1)), INT64(1), steps)
         return self.address("x", self.values["x_at"], begin), builder.sdiv(builder.sub(end, begin), some)
+
+    def prefetch_b(self, k: Any, n_vectors: int) -> None:
+        """Fetch the row of b for step k.
+
+        In the gradient by the weight b is g, which has just been written and comes from far away: 0.55 ms instead
+        of 1.3 for the first layer of a network, with one channel of x.
+        """
+        row = self.entry("b_steps", self.smaller(k, self.builder.sub(self.values["step_end"], INT64(1))))
+        for v in range(n_vectors):
+            self.prefetch(self.builder.gep(self.address("b", self.values["b_at"], row), [INT64(v * self.lanes)]))
 
     def prefetch(self, address: Any) -> None:
         """Ask for the cache line at `address`, to be read, into the second-level cache."""
