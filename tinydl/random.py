@@ -50,7 +50,7 @@ def set_state(state: dict[str, Any]) -> None:
     >>> bool(default_generator().random() == first)
     True
     """
-    trial = np.random.PCG64(0)  # a state that fails halfway must not leave the default one half changed
+    trial: Any = np.random.PCG64(0)  # a state that fails halfway must not leave the default one half changed
     try:
         trial.state = state  # type: ignore[assignment]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
