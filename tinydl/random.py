@@ -52,7 +52,7 @@ def set_state(state: dict[str, Any]) -> None:
     """
     trial: Any = np.random.PCG64(0)  # a state that fails halfway must not leave the default one half changed
     try:
-        trial.state = state  # type: ignore[assignment]
+        trial.state = state
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"state is not a PCG64 generator's state: {error}") from None
     _default.bit_generator.state = trial.state
