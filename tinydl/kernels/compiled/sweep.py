@@ -38,23 +38,26 @@ def _sweep(
                 if left > (WIDE - 1) * lanes:
                     n = min(left, WIDE * lanes)
                     for row in range(first_row, row_end, _WIDE_ROWS):
+                        fetch = accumulate if row == first_row else 0
                         wide(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n,
+                            y, y_at, start, start_at, accumulate, n, fetch,
                         )  # fmt: skip
                 elif left > lanes:
                     n = min(left, 2 * lanes)
                     for row in range(first_row, row_end, _MIDDLE_ROWS):
+                        fetch = accumulate if row == first_row else 0
                         middle(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n,
+                            y, y_at, start, start_at, accumulate, n, fetch,
                         )  # fmt: skip
                 else:
                     n = left
                     for row in range(first_row, row_end, _NARROW_ROWS):
+                        fetch = accumulate if row == first_row else 0
                         narrow(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n,
+                            y, y_at, start, start_at, accumulate, n, fetch,
                         )  # fmt: skip
                 left -= n
                 x_at, b_at, y_at, start_at = x_at + n * x_lane, b_at + n, y_at + n, start_at + n

@@ -93,11 +93,11 @@ class _Writer:
         ]
         sums = [[self.variable(self.load(start, v)) for v in range(n_vectors)] for start in starts]
         next_row, stride = self.next_tile(n_rows, last)
-        accumulates = builder.icmp_signed("!=", values["accumulate"], INT64(0))
+        fetch = builder.icmp_signed("!=", values["fetch"], INT64(0))
         with cgutils.for_range_slice(builder, values["step"], values["step_end"], INT64(1)) as (k, _):
             self.prefetch(builder.gep(next_row, [builder.mul(stride, builder.sub(k, values["step"]))]))
             step = self.entry("steps", k)
-            with builder.if_then(accumulates):
+            with builder.if_then(fetch):
                 self.prefetch_b(builder.add(k, INT64(AHEAD)), n_vectors)
             b_row = self.address("b", values["b_at"], self.entry("b_steps", k))
             b = [self.load(b_row, v) for v in range(n_vectors)]
@@ -185,7 +185,8 @@ def tile_function(n_vectors: int, dense: bool) -> Tile:
     """Return a function for compiled code that computes a tile of up to ROWS[n_vectors] rows and n columns.
 
     `row` and `row_end` say which rows there are, `step` and `step_end` which k are summed. Every `…_at` is an
-    offset. With accumulate = 1 the start is found by `y_rows`, with 0 it is the same for all rows.
+    offset. With accumulate = 1 the start is found by `y_rows`, with 0 it is the same for all rows. With
+    fetch = 1, b is asked for ahead of its use.
     """
     n_rows = ROWS[n_vectors]
     if numba.config.DISABLE_JIT:
@@ -196,7 +197,7 @@ def tile_function(n_vectors: int, dense: bool) -> Tile:
         typingctx: Any,
         x: Any, x_at: Any, rows: Any, y_rows: Any, row: Any, row_end: Any,
         b: Any, b_at: Any, steps: Any, b_steps: Any, step: Any, step_end: Any,
-        y: Any, y_at: Any, start: Any, start_at: Any, accumulate: Any, n: Any,
+        y: Any, y_at: Any, start: Any, start_at: Any, accumulate: Any, n: Any, fetch: Any,
     ) -> Any:  # fmt: skip
         kinds = {name: kind for name, kind in locals().items() if isinstance(kind, numba.types.Type)}
 
@@ -216,7 +217,7 @@ def _in_python(n_rows: int, dense: bool) -> Tile:
     def tile(
         x: Array, x_at: int, rows: Array, y_rows: Array, row: int, row_end: int,
         b: Array, b_at: int, steps: Array, b_steps: Array, step: int, step_end: int,
-        y: Array, y_at: int, start: Array, start_at: int, accumulate: int, n: int,
+        y: Array, y_at: int, start: Array, start_at: int, accumulate: int, n: int, fetch: int,
     ) -> None:  # fmt: skip
         o, k = np.arange(n), slice(step, step_end)
         weights = b[b_at + b_steps[k, None] + o]
