@@ -51,11 +51,10 @@ def torch_step(job: dict[str, Any], x: Any, target: Any) -> Any:
 
 def tinydl_step(job: dict[str, Any], x: Any, target: Any) -> Any:
     """Return a function that makes one step in tinydl."""
-    from tinydl.nn.functional import cross_entropy
-
     import tinydl
     from tinydl import nn, optim
     from tinydl.kernels.threads import set_num_threads
+    from tinydl.nn.functional import cross_entropy
 
     set_num_threads(job["threads"])
     tinydl.manual_seed(0)
