@@ -55,8 +55,12 @@ def conv2d_weight_grad(
     """Return the gradient of ⟨g, conv2d(x, weight)⟩ by the weight: as in the reference twin."""
     if _is_depthwise(weight_shape, groups):
         return depthwise.depthwise_conv2d_weight_grad(g, x, weight_shape, stride, padding, dilation)
-    geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     o, c, kh, kw = weight_shape
+    if (kh, kw, stride, padding, groups) == (1, 1, (1, 1), (0, 0), 1) and c >= o:
+        # gw = gᵀ x as it stands, not transposed: its long rows fill the widest tiles.
+        geometry = _geometry(g.shape, (c, o, 1, 1), stride, padding, dilation, groups)
+        return lowering.weight_grad(DENSE, channels_last(x), channels_last(g), weight_shape, geometry)
+    geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     shape = (groups, kh, kw, c, o // groups)
     gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
     return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
@@ -109,9 +113,11 @@ def _geometry(
 
 
 def _pack(weight: Array, groups: int, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return weight as (groups, o, c, kh, kw) with its axes in another order, contiguous, in working space."""
+    """Return weight as (groups, o, c, kh, kw) with its axes in another order: itself, or in working space."""
     o, c, kh, kw = weight.shape
     view = weight.reshape(groups, o // groups, c, kh, kw).transpose(order)
+    if view.flags.carray and view.dtype == dtype:
+        return view
     packed = buffers.scratch("weight", view.shape, dtype)
     packed[...] = view
     return packed

@@ -36,7 +36,8 @@ def _gather(
     planner: Planner, loop: Loop, source: Array, weight: Array, bias: Array, result: Array, geometry: Geometry
 ) -> None:
     def do(sweep: Sweep, first: int, last: int, worker: int) -> None:
-        loop.sweep(source[first:last].ravel(), weight.ravel(), result[first:last].ravel(), bias, *sweep)
+        some = result[first:last].ravel()
+        loop.sweep(source[first:last].ravel(), weight.ravel(), some, some if sweep.accumulate else bias, *sweep)
 
     _share_out(do, planner, len(source), geometry, loop.grain)
 

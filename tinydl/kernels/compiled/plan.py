@@ -7,15 +7,20 @@ runs along the rows of a tile, which one is summed over, and which one says wher
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from tinydl.kernels.compiled.classes import Blocks, classes, cut
 from tinydl.kernels.compiled.geometry import Gathering, Geometry, backward, forward
-from tinydl.shapes import Array
+from tinydl.shapes import Array, Pair
 
 __all__: list[str] = []
+
+
+LONG = 1024
+"""How much of a long patch is summed at a time: the weights of that much, for a row of a tile, fit into L2."""
 
 
 class Sweep(NamedTuple):
@@ -41,7 +46,7 @@ def for_y(n: int, geometry: Geometry, bands: int = 1) -> tuple[Sweep, ...]:
     y[pixel, o] = bias[o] + Σ_patch x[pixel + patch] · weight[patch, o].
     """
     gathering = forward(geometry)
-    return tuple(_gather(gathering, blocks, bands) for blocks in cut(n, gathering))
+    return tuple(sweep for blocks in cut(n, gathering) for sweep in _gather(gathering, blocks, bands))
 
 
 @functools.lru_cache(maxsize=256)
@@ -51,7 +56,7 @@ def for_gx(n: int, geometry: Geometry, bands: int = 1) -> tuple[Sweep, ...]:
     gx[pixel, c] = Σ_patch g[pixel + patch] · weight[patch, c].
     """
     gathering = backward(geometry)
-    return tuple(_gather(gathering, blocks, bands) for blocks in cut(n, gathering))
+    return tuple(sweep for blocks in cut(n, gathering) for sweep in _gather(gathering, blocks, bands))
 
 
 @functools.lru_cache(maxsize=256)
@@ -64,27 +69,35 @@ def for_gw(n: int, geometry: Geometry, bands: int = 1) -> tuple[Sweep, ...]:
     return tuple(_exchange(gathering, blocks, bands) for blocks in cut(n, gathering))
 
 
-def _gather(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
-    """Let pixels run along the rows of the tiles, and sum over the patch that a pixel sees."""
+def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
+    """Let pixels run along the rows of the tiles, and sum over the patch that a pixel sees, in pieces if it is long."""
     found, pixels, patch = classes(to, blocks, bands)
-    terms = [
-        (some.source + q * to.c, q * to.weights, some.result + q * to.o, q * to.o, *some.pixels, *some.patch)
-        for some in found
-        for q in range(to.groups)
-    ]
-    return Sweep(
-        rows=pixels[0],
-        y_rows=pixels[1],
-        steps=patch[0],
-        b_steps=patch[1],
-        terms=np.array(terms, np.int64),
-        accumulate=0,
-        x_jump=blocks.images * to.source.size,
-        b_jump=0,
-        y_jump=blocks.images * to.result.size,
-        n_columns=to.result.channels // to.groups,
-        n_blocks=blocks.n,
-    )
+    longest = max(some.patch[1] - some.patch[0] for some in found)
+    for start in range(0, max(longest, 1), LONG):
+        terms = [
+            (some.source + q * to.c, q * to.weights, some.result + q * to.o, q * to.o, *some.pixels, *piece)
+            for some in found
+            for piece in [_piece(some.patch, start)]
+            for q in range(to.groups)
+        ]
+        yield Sweep(
+            rows=pixels[0],
+            y_rows=pixels[1],
+            steps=patch[0],
+            b_steps=patch[1],
+            terms=np.array(terms, np.int64),
+            accumulate=int(start > 0),
+            x_jump=blocks.images * to.source.size,
+            b_jump=0,
+            y_jump=blocks.images * to.result.size,
+            n_columns=to.result.channels // to.groups,
+            n_blocks=blocks.n,
+        )
+
+
+def _piece(part: Pair, start: int) -> Pair:
+    """Return the piece of LONG entries from entry `start` on, or what there is of it."""
+    return min(part[0] + start, part[1]), min(part[0] + start + LONG, part[1])
 
 
 def _exchange(to: Gathering, blocks: Blocks, bands: int) -> Sweep:

@@ -36,13 +36,13 @@ Tile: TypeAlias = Callable[..., None]
 
 
 def _vector_registers() -> Pair:
-    """Return the bytes of this processor's vector registers, and how many it has."""
-    has = numba.core.codegen.ll.get_host_cpu_features().get
-    if has("avx512f"):
+    """Return the bytes of the vector registers of the processor that Numba compiles for, and how many it has."""
+    features = (numba.config.CPU_FEATURES or numba.core.codegen.get_host_cpu_features()).split(",")
+    if "+avx512f" in features:
         return 64, 32
     if platform.machine() in ("arm64", "aarch64"):
         return 16, 32
-    return (32 if has("avx") else 16), 16
+    return (32 if "+avx" in features else 16), 16
 
 
 VECTOR_BYTES, _REGISTERS = _vector_registers()
