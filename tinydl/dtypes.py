@@ -19,6 +19,7 @@ DType: TypeAlias = np.dtype[Any]
 BOOL: DType = np.dtype(bool)
 FLOAT32: DType = np.dtype(np.float32)
 FLOAT64: DType = np.dtype(np.float64)
+FLOATS = frozenset([FLOAT32, FLOAT64])
 
 NATIVE = frozenset(map(np.dtype, "? int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()))
 """Every dtype a Tensor may have, in the machine's byte order."""
@@ -31,7 +32,7 @@ def check_dtype(dtype: Any) -> DType:
     dtype('float32')
     """
     try:
-        result: DType = np.dtype(dtype).newbyteorder("=")
+        result: DType = np.dtype(np.dtype(dtype).type)
     except TypeError:  # NumPy knows no such dtype
         result = np.dtype(object)
     if dtype is None or result not in NATIVE:
@@ -46,7 +47,7 @@ def native(array: Array, name: str) -> Array:
     """
     if array.dtype in NATIVE:
         return array
-    dtype = array.dtype.newbyteorder("=")
+    dtype: DType = np.dtype(array.dtype.type)
     if dtype not in NATIVE:
         raise TypeError(f"{name} has dtype {array.dtype}; float32, float64, integers and bool are supported")
     return array.astype(dtype)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinydl.dtypes import BOOL, FLOAT32, FLOAT64, common_dtype
+from tinydl.dtypes import BOOL, FLOATS, common_dtype
 from tinydl.graph import Gradient, Node
 from tinydl.methods import FUNCTIONS
 from tinydl.modes import mode
@@ -101,7 +101,8 @@ class Op:
         if not self._plain or len(args) != self._n or kwargs:
             operands, options = self._bind(args, kwargs)
         arrays: list[Any] = []
-        has_tensor, needs, dtype, usual = False, 0, None, True
+        has_tensor, needs = False, 0
+        dtype, usual = None, True  # usual: numbers, and arrays of one floating dtype
         for x in operands:
             if isinstance(x, Tensor):
                 has_tensor = True
@@ -111,7 +112,7 @@ class Op:
             arrays.append(x)
             if type(x) in _ARRAYS:
                 if x.dtype is not dtype and (x.dtype is not BOOL or self.kernel):
-                    usual = usual and dtype is None and (x.dtype is FLOAT32 or x.dtype is FLOAT64)
+                    usual = usual and (x.dtype in FLOATS if dtype is None else x.dtype == dtype)
                     dtype = x.dtype
             elif type(x) not in _NUMBERS:
                 usual = False

@@ -25,7 +25,7 @@ def pick_nll(logp: Any, target: Array, weight: Array | None, ignore_index: int) 
     >>> pick_nll(np.array([[-1.0, -2.0]]), np.array([1]), None, -100)
     array([2.])
     """
-    return kernels.nll(logp, target, weight, ignore_index)
+    return kernels.nll(logp, target, _like(weight, logp), ignore_index)
 
 
 @pick_nll.vjp()
@@ -41,13 +41,18 @@ def pick_nll_grad(g: Any, target: Array, weight: Array | None, ignore_index: int
     >>> pick_nll_grad(np.array([1.0]), np.array([1]), None, -100, 3)
     array([[ 0., -1.,  0.]])
     """
-    return kernels.nll_grad(g, target, weight, ignore_index, classes)
+    return kernels.nll_grad(g, target, _like(weight, g), ignore_index, classes)
 
 
 @pick_nll_grad.vjp()
 def pick_nll_grad_vjp(gg: Any, target: Array, weight: Array | None, ignore_index: int) -> Any:
     """Read where was written, with the same sign and weight."""
     return pick_nll(gg, target, weight, ignore_index)
+
+
+def _like(weight: Array | None, x: Array) -> Array | None:
+    """Return the class weights in the dtype of what they multiply."""
+    return None if weight is None else weight.astype(x.dtype, copy=False)
 
 
 class Labels(NamedTuple):
