@@ -157,6 +157,12 @@ def test_gradients_have_the_leafs_dtype():
     assert x.grad.dtype == np.float32
     (x.double() * 2).sum().backward()
     assert x.grad.dtype == np.float32
+    seen = []
+    for create_graph in (False, True):
+        y = x * 2
+        y.register_hook(lambda g: seen.append(g.dtype))
+        y.backward(Tensor(np.ones(2)), create_graph=create_graph)
+    assert seen == [np.float32, np.float32]
 
 
 # ---- once is enough
@@ -263,6 +269,8 @@ def test_grad_by_an_intermediate_result(x):
 def test_grad_of_several_outputs(x):
     (g,) = grad([x * 2, x.sum()], x, [np.array([1.0, 0, 0], np.float32), None])
     assert g.tolist() == [3, 1, 1]
+    with pytest.raises(ValueError, match="2 outputs need as many grad_outputs, got 1"):
+        grad([x * 2, x.sum()], x, [None])
 
 
 def test_grad_of_itself(x):

@@ -28,7 +28,7 @@ def _seed(root: Tensor, gradient: Any, name: str) -> Gradient:
     array = as_array(gradient, name=f"{name}: gradient")
     if array.shape != root.shape:
         raise ValueError(f"{name}: gradient has shape {array.shape}, the Tensor {root.shape}")
-    return gradient if isinstance(gradient, Tensor) else array.astype(root.dtype, copy=False)
+    return gradient.to(root.dtype) if isinstance(gradient, Tensor) else array.astype(root.dtype, copy=False)
 
 
 def _walk(
@@ -109,6 +109,8 @@ def grad(
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     gradients = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(roots)
+    if len(gradients) != len(roots):
+        raise ValueError(f"grad: {len(roots)} outputs need as many grad_outputs, got {len(gradients)}")
     retain = create_graph if retain_graph is None else retain_graph
     edges = [x._node or x for x in wanted]
     arrivals = _walk(roots, gradients, retain, create_graph, "grad", frozenset(id(edge) for edge in edges))

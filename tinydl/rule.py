@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tinydl.graph import Node
+from tinydl.methods import plain
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor, Version
 
@@ -101,7 +102,7 @@ def source(name: str, operands: Sequence[str], options: Sequence[str], keeps: Se
     if name == "y":
         return lambda operands, options, y, kept: Saved("result", y._data, y._version, None)
     if name == "shapes":
-        return lambda operands, options, y, kept: [np.shape(_plain(x)) for x in operands]
+        return lambda operands, options, y, kept: [np.shape(plain(x)) for x in operands]
     if name in operands:
         return _of_operand(operands.index(name), _keeper(name))
     base, _, property_ = name.rpartition("_")
@@ -120,11 +121,7 @@ def _keeper(name: str) -> Callable[[Any], Any]:
     return lambda x: Saved(what, x._data, x._version, x) if isinstance(x, Tensor) else x
 
 
-def _plain(x: Any) -> Any:
-    return x._data if isinstance(x, Tensor) else x
-
-
 _PROPERTIES: dict[str, Callable[[Any], Any]] = {
-    "shape": lambda x: np.shape(_plain(x)),
-    "dtype": lambda x: np.asarray(_plain(x)).dtype,
+    "shape": lambda x: np.shape(plain(x)),
+    "dtype": lambda x: np.asarray(plain(x)).dtype,
 }
