@@ -32,6 +32,12 @@ def depthwise(request: pytest.FixtureRequest) -> ModuleType:
     return import_module(f"tinydl.kernels.{request.param}.depthwise")
 
 
+@pytest.fixture(scope="module")
+def compiled() -> ModuleType:
+    pytest.importorskip("numba")
+    return import_module("tinydl.kernels.compiled.depthwise")
+
+
 def arrays(n: int, c: int, m: int, size: Any, kernel: Any, *options: Any, dtype: str = "f4") -> tuple[np.ndarray, ...]:
     """Return integer x, weight, bias and g."""
     rng = np.random.default_rng(0)
@@ -67,8 +73,8 @@ def check(depthwise: ModuleType, n: int, c: int, m: int, size: Any, kernel: Any,
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_network_shapes(depthwise: ModuleType, case: tuple[Any, ...], dtype: str, n_threads: int) -> None:
-    check(depthwise, *case, dtype=dtype)
+def test_network_shapes(compiled: ModuleType, case: tuple[Any, ...], dtype: str, n_threads: int) -> None:
+    check(compiled, *case, dtype=dtype)
 
 
 @settings(deadline=None, max_examples=60)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinydl.kernels import buffers
 from tinydl.kernels.reference import pool as reference
 from tinydl.shapes import pool_output_size
 
@@ -17,6 +18,12 @@ def pool(request: pytest.FixtureRequest) -> ModuleType:
     if request.param == "compiled":
         pytest.importorskip("numba")
     return import_module(f"tinydl.kernels.{request.param}.pool")
+
+
+@pytest.fixture(scope="module")
+def compiled() -> ModuleType:
+    pytest.importorskip("numba")
+    return import_module("tinydl.kernels.compiled.pool")
 
 
 def window(at: int, n: int, kernel: int, stride: int, padding: int, dilation: int) -> list[int]:
@@ -188,7 +195,8 @@ LARGE = [
 
 @pytest.mark.parametrize("c", [1, 16, 33])
 @pytest.mark.parametrize("geometry", LARGE, ids=str)
-def test_large_ones_agree_with_the_reference(pool: ModuleType, geometry: Any, c: int, n_threads: int) -> None:
+def test_large_ones_agree_with_the_reference(compiled: ModuleType, geometry: Any, c: int, n_threads: int) -> None:
+    pool = compiled
     size, kernel, stride, padding, dilation = geometry
     rng = np.random.default_rng(0)
     x = images(rng, 19, c, size, "f4")
@@ -248,3 +256,48 @@ def test_every_layout(pool: ModuleType, geometry: Any, lay_out: Callable[[np.nda
         assert not any(np.shares_memory(got, a) for a in given)
     for before, after in zip(plain, given, strict=True):
         np.testing.assert_array_equal(after, before)
+
+
+def test_results_are_channels_last_and_own_their_memory(compiled: ModuleType) -> None:
+    x = np.zeros((2, 8, 50, 50), np.float32)
+    options = ((2, 2), (2, 2), (0, 0))
+    y, indices = compiled.max_pool2d(x, *options, (1, 1), (25, 25))
+    results = [
+        *(y, indices, compiled.max_pool2d_grad(y, indices, x.shape)),
+        *(compiled.avg_pool2d(x, *options, (25, 25), True), compiled.avg_pool2d_grad(y, x.shape, *options, True)),
+    ]
+    for result in results:
+        assert result.transpose(0, 2, 3, 1).flags.c_contiguous
+        assert buffers.is_fresh(result)
+
+
+def test_indices_outside_of_the_image_do_no_harm(compiled: ModuleType) -> None:
+    indices = np.array([-1, 5, 16, 2**31 - 1], np.int32).reshape(1, 1, 2, 2)
+    x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    np.testing.assert_array_equal(compiled.max_pool2d_gather(x, indices).ravel(), [0, 5, 0, 0])
+    gx = compiled.max_pool2d_grad(np.ones((1, 1, 2, 2), np.float32), indices, x.shape)
+    np.testing.assert_array_equal(gx.ravel(), np.arange(16) == 5)
+
+
+def test_nothing_is_compiled_twice(compiled: ModuleType) -> None:
+    """Whatever the layouts and options: one version for float32, one for float64."""
+    kernels = [getattr(compiled, name) for name in dir(compiled) if hasattr(getattr(compiled, name), "signatures")]
+    if not kernels:
+        pytest.skip("kernels run interpreted")
+    for dtype in ("f4", "f8"):
+        for x in (
+            np.ones((2, 3, 8, 8), dtype),
+            np.ones((8, 8, 3, 2), dtype).T,
+            np.broadcast_to(np.ones((), dtype), (2, 3, 8, 8)),
+        ):
+            for kernel in ((2, 2), (3, 3)):
+                y, indices = compiled.max_pool2d(x, kernel, (2, 2), (0, 0), (1, 1), (3, 3))
+                indices.flags.writeable = False
+                compiled.max_pool2d_grad(y, indices, x.shape)
+                compiled.max_pool2d_gather(x, indices.astype(np.int64))
+                compiled.avg_pool2d_grad(
+                    compiled.avg_pool2d(x, kernel, (2, 2), (0, 0), (3, 3), True), x.shape, kernel, (2, 2), (0, 0), True
+                )
+            compiled.adaptive_avg_pool2d_grad(compiled.adaptive_avg_pool2d(x, (3, 3)), x.shape)
+            compiled.adaptive_max_pool2d(x, (3, 3))
+    assert all(len(kernel.signatures) <= 2 for kernel in kernels)

@@ -22,9 +22,11 @@ def n_threads(request: pytest.FixtureRequest) -> Iterator[int]:
 def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "spinning":
         pytest.importorskip("numba")
-        from tinydl.kernels.compiled.spin import spin
+        from tinydl.kernels.compiled import spin
 
-        monkeypatch.setattr(threads, "spin", spin)
+        if not hasattr(spin._spin, "signatures"):
+            pytest.skip("kernels run interpreted")
+        monkeypatch.setattr(threads, "spin", spin.spin)
     else:
         monkeypatch.setattr(threads, "spin", None)
 
@@ -173,6 +175,34 @@ def test_overlapping_blas_blocks_restore_what_the_first_found() -> None:
     leave.set()
     user.join(timeout=10)
     assert blas_threads() == before
+
+
+def test_a_limit_of_the_users_in_another_thread_is_lent_too() -> None:
+    """Of OpenBLAS's thread count, threadpoolctl lets one thread have the say."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with ThreadpoolController().limit(limits=2, user_api="blas"):
+            inside.set()
+            leave.wait(timeout=10)
+
+    before = blas_threads()
+    user = threading.Thread(target=other)
+    user.start()
+    inside.wait(timeout=10)
+    with threads.single_threaded_blas():
+        assert set(blas_threads()) <= {1}
+    assert set(blas_threads()) <= {2}
+    leave.set()
+    user.join(timeout=10)
+    assert blas_threads() == before
+
+
+def test_nothing_piles_up(n_threads: int) -> None:
+    for _ in range(200):
+        threads.run(lambda start, stop, worker: None, n_threads, 1)
+    for helper in threads._pool:
+        assert helper._end.qsize() + helper._jobs.qsize() <= 2
 
 
 def in_child(check) -> bool:
