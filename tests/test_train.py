@@ -149,6 +149,22 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(bad):
     assert same(weights(model), seen[-1])
 
 
+def test_after_an_error_the_last_good_checkpoint_stays():
+    """A step whose gradient overflows spoils the weights before any loss shows it: they must not be saved."""
+    model, saved = nn.Linear(2, 3), []
+
+    class Spoil(Callback):
+        def on_step_end(self, trainer):
+            if trainer.step == 6:
+                model.weight.data = np.full((3, 2), np.nan, np.float32)
+
+    keep = Checkpoint(lambda: saved.append(weights(model)), lambda: None, "train_accuracy")
+    with pytest.raises(FloatingPointError, match="at step 6"):
+        fit(model, loader(64), epochs=3, callbacks=[Spoil(), keep])
+    assert len(saved) == 1
+    assert all(np.isfinite(array).all() for array in saved[0].values())
+
+
 class StopAt(Callback):
     """Sends a signal to this process after some step."""
 

@@ -167,8 +167,8 @@ class Checkpoint(Callback):
         self._save(trainer)
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Save where an interruption has stopped the run."""
-        if trainer.step and trainer.step != self.saved_at:
+        """Save where a signal has stopped the run; after an error the last good checkpoint stays."""
+        if trainer.interrupted and trainer.step != self.saved_at:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:

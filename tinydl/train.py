@@ -150,6 +150,7 @@ class Trainer:
         stop: set it to end training after the current epoch.
         loader: the data of the current `fit`.
         stepped: whether the last batch ended in an optimizer step (with `accumulate`, not every one does).
+        interrupted: whether `fit` ended at a signal (not by an error, after which weights may be spoilt).
         images_per_second: training speed over the epoch so far.
     """
 
@@ -168,6 +169,7 @@ class Trainer:
     loader: Any = None
     tally: Tally = field(default_factory=Tally)
     stepped: bool = False
+    interrupted: bool = False
     images_per_second: float = 0.0
 
     def __post_init__(self) -> None:
@@ -194,7 +196,7 @@ class Trainer:
         """
         if epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {epochs}")
-        self.loader, self.epochs, self.stop = loader, epochs, False
+        self.loader, self.epochs, self.stop, self.interrupted = loader, epochs, False, False
         with catch_signals() as caught:
             self._call("on_fit_start")
             try:
@@ -202,6 +204,7 @@ class Trainer:
                     if not self._epoch(caught):
                         break
                     self._finish_epoch(validation)
+                self.interrupted = bool(caught)
             finally:
                 self._call("on_fit_end")
             if caught:
