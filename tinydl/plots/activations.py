@@ -14,7 +14,7 @@ from tinydl.tensor import as_array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BINS = 81
+_BINS = 121
 
 
 def activation_histograms(layers: Mapping[str, Any] | Sequence[Any], ax: Any = None) -> Axes:
@@ -76,8 +76,8 @@ def _ridges(layers: dict[str, Array], edges: Array, ax: Any) -> Axes:
         ridge = depth - 0.85 * shares / (shares.max() or 1.0)  # the axis points down: the first layer on top
         panel.fill_between(middles, depth, ridge, color=BLUE, alpha=0.75, linewidth=0)
         panel.plot(middles, ridge, color=BLUE, linewidth=1)
-        panel.text(1.02, depth - 0.1, _summary(values), **column)
-    panel.text(1.02, -0.95, "   mean     sd  zeros", **column)
+        panel.text(1.02, depth, _summary(values), va="bottom", **column)
+    panel.text(1.02, -0.95, f"{'mean':>9}{'sd':>9}{'zeros':>8}", va="bottom", **column)
     dress(panel, "spread of values, a layer a row", "value", "")
     panel.set(yticks=range(n), yticklabels=list(layers), ylim=(n - 0.8, -1.05), xlim=(edges[0], edges[-1]))
     panel.spines["left"].set_visible(False)
@@ -88,7 +88,7 @@ def _ridges(layers: dict[str, Array], edges: Array, ax: Any) -> Axes:
 def _summary(values: Array) -> str:
     """Return mean, standard deviation and share of zeros in columns; a share that is not finite is told as well."""
     finite = values[np.isfinite(values)]
-    text = f"{finite.mean():7.2g}{finite.std():7.2g}{100 * np.mean(values == 0):5.0f} %"
+    text = f"{finite.mean():9.2g}{finite.std():9.2g}{100 * np.mean(values == 0):6.0f} %"
     lost = 100 * (1 - finite.size / values.size)
     return f"{text}  {lost:.3g} % not finite" if lost else text
 
@@ -113,5 +113,6 @@ def _heat(steps: list[Array], edges: Array, ax: Any) -> Axes:
     zeros = 100 * np.mean(steps[-1] == 0)
     dress(panel, f"spread of values over time; exact zeros at the end: {zeros:.0f} %", "step", "value")
     panel.set(xlim=extent[:2], ylim=extent[2:])
+    panel.grid(False)
     panel.legend(frameon=True, fontsize=9, loc="upper right")
     return panel

@@ -46,7 +46,7 @@ def confusion_matrix(targets: Any, predictions: Any, classes: Sequence[str] | in
 def confusion(targets: Any, predictions: Any, classes: Sequence[str] | int | None = None, ax: Any = None) -> Axes:
     """Draw the confusion matrix: counts as numbers, the share of each row as colour.
 
-    The colour grows with the root of the share, so that one mistake in a hundred can be seen beside the diagonal.
+    The low end of the colour scale is stretched, so that one mistake in a hundred can be seen beside the diagonal.
     Numbers are left out when there are more than 20 classes; classes that never occur have an empty row.
 
     Args:
@@ -68,7 +68,7 @@ def confusion(targets: Any, predictions: Any, classes: Sequence[str] | int | Non
     names = class_names(classes, n)
     side = float(np.clip(0.5 * n, 3.2, 6.0))
     (panel,) = panels(ax, 1, side + 1.0, side)
-    image = panel.imshow(100 * shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=100))
+    image = panel.imshow(100 * shares, cmap="Blues", norm=PowerNorm(0.4, vmin=0, vmax=100))
     bar = panel.figure.colorbar(image, ax=panel, ticks=[0, 1, 5, 20, 50, 100], shrink=0.8)
     bar.set_label("share of the true class (%)")
     right, total = int(np.trace(counts)), int(counts.sum())
@@ -87,5 +87,5 @@ def _write_counts(ax: Axes, counts: Array, shares: Array) -> None:
     digits = len(str(counts.max()))
     size = np.clip(ax.get_window_extent().width / len(counts) / digits, 5, 9)
     for row, column in zip(*np.nonzero(counts)):
-        ink = "white" if shares[row, column] > 0.35 else "black"
+        ink = "white" if shares[row, column] > 0.3 else "black"
         ax.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=size)

@@ -33,8 +33,8 @@ def graph(
     picture runs the derivatives itself, on the side: `grad` stays as it is and no hook is called.
 
     The graph keeps only what derivatives need. A result it did not keep is worked out again from its operands; where
-    one of these is lost too (the 2 in `(x + 2).relu()`), the box says so, unless the result is among `names`. Leaves
-    show what they hold now: draw before the optimizer's step.
+    one of these is lost too (the 2 in `(x + 2).relu()`, drawn as "constant"), the box says "not kept", unless the
+    result is among `names`. Leaves show what they hold now: draw before the optimizer's step.
 
     Args:
         tensor: the result; a scalar if gradients are to be shown.
@@ -59,11 +59,11 @@ def graph(
     with np.errstate(all="ignore"):  # what overflows here has overflowed, and warned, in the forward pass
         slopes = _slopes(root, np.ones_like(tensor.data), nodes)
         recalled = values_of(tensor, nodes, {key: np.shape(g) for key, g in slopes.items()}, named.values())
-    writer = _Writer(_labels(named), recalled if values else None, slopes if gradients else None)
+    writer = _Writer(_labels(named), recalled, slopes, values, gradients)
     boxes = [box for node in reversed(nodes) for box in writer.boxes(node)] or [writer.leaf(tensor)]
     legend = [Line("value", "value")] if values else []
     if gradients:
-        legend.append(Line(f"∂ gradient of {writer.names.get(id(root), 'the last box')} by this one", "gradient"))
+        legend.append(Line(f"∂ gradient of {writer.names.get(id(root), 'the last box')} by this box", "gradient"))
     return draw(list(dict.fromkeys(boxes)), legend)
 
 
@@ -102,25 +102,24 @@ def _labels(named: Mapping[str, Tensor]) -> dict[int, str]:
 
 
 class _Writer(NamedTuple):
-    """Writes boxes: their names, values and gradients by id; None where these are not wanted."""
+    """Writes boxes; names, values and gradients are looked up by id, the latter two shown if wanted."""
 
     names: dict[int, str]
-    values: dict[int, Array] | None
-    slopes: dict[int, Gradient] | None
+    values: dict[int, Array]
+    slopes: dict[int, Gradient]
+    show_values: bool
+    show_gradients: bool
 
     def boxes(self, node: Node) -> list[Box]:
         """Return the boxes of the leaves and constants that `node` uses, then its own."""
-        sources, inputs = [], []
         constants = constants_of(node)
+        sources, inputs = [], []
         for i, edge in enumerate(node.edges):
-            if isinstance(edge, Tensor):
-                sources.append(self.leaf(edge))
-            elif i in constants:
-                sources.append(self.constant(constants[i], (node.number, i)))
-            elif edge is None:
-                continue
-            key = sources[-1].key if not isinstance(edge, Node) else id(edge)
-            inputs.append(Input(key, _operand_name(node, i)))
+            if isinstance(edge, Node):
+                inputs.append(Input(id(edge), _operand_name(node, i)))
+            elif edge is not None or i in constants:
+                sources.append(self.leaf(edge) if edge is not None else self._constant(constants[i], (node.number, i)))
+                inputs.append(Input(sources[-1].key, _operand_name(node, i)))
         sign = _SIGNS.get(node.op.name, node.op.name)
         hint = f"{node.op.name}: {(node.op.__doc__ or '').strip().splitlines()[0]}"
         return [*sources, Box(id(node), "result", self._lines(id(node)), tuple(inputs), sign, hint)]
@@ -129,21 +128,26 @@ class _Writer(NamedTuple):
         """Return the box of a leaf."""
         return Box(id(tensor), "leaf", self._lines(id(tensor)))
 
-    def constant(self, value: Any, place: Hashable) -> Box:
+    def _constant(self, value: Any, place: Hashable) -> Box:
         """Return the box of an operand without gradient; an array is one box wherever it is used."""
         key = id(value) if isinstance(value, np.ndarray) else place
-        name = (Line(self.names[id(value)], "name"),) if id(value) in self.names else ()
+        lines = (Line(self.names[id(value)], "name"),) if id(value) in self.names else ()
         if value is None:
-            return Box(key, "constant", (Line("not kept", "note"),))
-        return Box(key, "constant", name + (_print("", value, "value") if self.values is not None or not name else ()))
+            lines = (Line("constant", "note"),)
+        elif self.show_values or not lines:
+            lines = (*lines, *_print("", value, "value"))
+        return Box(key, "constant", lines)
 
     def _lines(self, key: int) -> tuple[Line, ...]:
-        lines: tuple[Line, ...] = (Line(self.names[key], "name"),) if key in self.names else ()
-        if self.values is not None:
-            lines += _print("", self.values[key], "value") if key in self.values else (Line("not kept", "note"),)
-        if self.slopes is not None:
+        """Return what stands in the box of a node or leaf: whatever else is left out, its shape."""
+        lines = [Line(self.names[key], "name")] if key in self.names else []
+        if self.show_values:
+            lines += _print("", self.values[key], "value") if key in self.values else [Line("not kept", "note")]
+        if self.show_gradients:
             lines += _print("∂ ", self.slopes[key], "gradient")
-        return lines
+        if not self.show_values and not self.show_gradients:
+            lines.append(Line(str(np.shape(self.slopes[key])).replace("()", "scalar"), "note"))
+        return tuple(lines)
 
 
 def _operand_name(node: Node, i: int) -> str:
@@ -161,16 +165,16 @@ def _print(mark: str, value: Any, kind: str) -> tuple[Line, ...]:
     elif array.ndim == 0:
         texts = [_number(array)]
     else:
-        rows = [[_number(v) for v in row] for row in np.atleast_2d(array)]
+        rows = [[_number(v, 3) for v in row] for row in np.atleast_2d(array)]
         width = max(len(text) for row in rows for text in row)
         texts = ["[" + ", ".join(text.rjust(width if array.ndim == 2 else 0) for text in row) + "]" for row in rows]
     return tuple(Line((mark if i == 0 else " " * len(mark)) + text, kind) for i, text in enumerate(texts))
 
 
-def _number(value: Any) -> str:
-    """Return four significant digits, with a real minus.
+def _number(value: Any, digits: int = 4) -> str:
+    """Return a number with a few significant digits and a real minus.
 
     >>> _number(-0.123456), _number(2.0), _number(1e-5)
     ('−0.1235', '2', '1e−05')
     """
-    return f"{float(value):.4g}".replace("-", "−")
+    return f"{float(value):.{digits}g}".replace("-", "−")

@@ -9,6 +9,7 @@ closed. Matplotlib is imported when the first picture is drawn, never by `import
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -39,15 +40,13 @@ def off_screen() -> Iterator[None]:
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of `width` × `height` inches at 90 dots an inch, visible if anybody is looking."""
-    import matplotlib
     from matplotlib.figure import Figure
 
     pyplot = _viewer()
-    if pyplot is None:
-        return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    with matplotlib.rc_context({"figure.max_open_warning": 0}):  # a notebook closes them at the end of the cell
-        figure: Figure = pyplot.figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    return figure
+    make: Callable[..., Figure] = Figure if pyplot is None else pyplot.figure
+    with warnings.catch_warnings():  # a notebook closes its figures at the end of the cell, however many
+        warnings.filterwarnings("ignore", "More than .* figures have been opened", RuntimeWarning)
+        return make(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def _viewer() -> Any:

@@ -23,9 +23,10 @@ _GAP = 0.12
 def tiles(
     ax: Any,
     stack: Array,
-    titles: Sequence[str] | None = None,
+    titles: Sequence[str] = (),
     columns: int | None = None,
     inches: float = 0.8,
+    beside: float = 0.0,
     **style: Any,
 ) -> tuple[Axes, AxesImage]:
     """Draw a stack of images row by row, every tile 1 wide, on one shared scale; return the Axes and an image of them.
@@ -34,36 +35,48 @@ def tiles(
         ax: the Axes to draw on, or None for a new figure.
         stack: images (N, H, W) or (N, H, W, 3).
         titles: a line or two above each tile.
-        columns: tiles in a row; by default about half as many again as there are rows.
+        columns: tiles in a row; by default what fills the rows best.
         inches: the width of a tile in a new figure.
+        beside: the room to leave at the right side of a new figure, in inches.
         **style: options of `Axes.imshow`; `vmin` and `vmax` default to the extremes of the stack.
     """
     n, height = len(stack), stack.shape[1] / stack.shape[2]
-    columns = min(n, columns or int(np.ceil(np.sqrt(1.5 * n))))
+    columns = columns or _columns(n)
     rows = -(-n // columns)
-    lines = max((title.count("\n") + 1 for title in titles or ()), default=0)
-    strip = lines * 0.15 / inches
-    pitch = height + _GAP + strip
-    (panel,) = panels(ax, 1, 0.2 + inches * columns * (1 + _GAP), 0.3 + inches * rows * pitch)
+    strip = 0.16 / inches * max((title.count("\n") + 1 for title in titles), default=0)
+    width, pitch = columns * (1 + _GAP), height + _GAP + strip
+    (panel,) = panels(ax, 1, 0.1 + beside + inches * width, 0.3 + inches * rows * pitch)
+    points = 72 * inches if ax is None else 72 / panel.figure.dpi * panel.get_window_extent().width / width
+    size = _font_size(titles, points * (1 + _GAP))
     style = {"vmin": stack.min(), "vmax": stack.max(), "interpolation": "nearest"} | style
     for i, tile in enumerate(stack):
         left, bottom = i % columns * (1 + _GAP), -(i // columns) * pitch
         image = panel.imshow(tile, extent=(left, left + 1, bottom, bottom + height), **style)
-    panel.set(xlim=(-0.02, columns * (1 + _GAP) - _GAP + 0.02), aspect="equal")
-    panel.set_ylim(-(rows - 1) * pitch - 0.02, height + 0.02 + strip + _GAP / 2)
+        x, y = [left, left + 1, left + 1, left, left], [bottom, bottom, bottom + height, bottom + height, bottom]
+        panel.plot(x, y, color="0.85", linewidth=0.6)
+        if titles:
+            panel.text(left + 0.5, y[2] + 0.02, titles[i], ha="center", va="bottom", fontsize=size, linespacing=1.05)
+    panel.set(
+        xlim=(-0.02, width - _GAP + 0.02), ylim=(-(rows - 1) * pitch - 0.02, height + strip + 0.02), aspect="equal"
+    )
     panel.axis("off")
-    _write_titles(panel, titles or (), columns, pitch, height)
     return panel, image
 
 
-def _write_titles(ax: Axes, titles: Sequence[str], columns: int, pitch: float, height: float) -> None:
-    """Write a title over each tile, as large as the width of a tile allows."""
+def _columns(n: int) -> int:
+    """Return how many tiles to put in a row: between 1 and 3 times as wide as high, with few gaps in the last row.
+
+    >>> _columns(25), _columns(50), _columns(64), _columns(7)
+    (5, 10, 8, 4)
+    """
+    shapes = range(int(np.ceil(np.sqrt(n))), int(np.ceil(np.sqrt(3 * n))) + 1)
+    return min(shapes, key=lambda columns: (-n % columns, abs(columns - np.sqrt(1.5 * n))))
+
+
+def _font_size(titles: Sequence[str], points: float) -> float:
+    """Return the size at which the longest line fits into `points`, within what can be read."""
     longest = max((len(line) for title in titles for line in title.split("\n")), default=1)
-    points = ax.get_window_extent().width / ax.figure.dpi * 72 / columns
-    size = float(np.clip(points / (0.55 * longest), 5, 9))
-    for i, title in enumerate(titles):
-        x, y = i % columns * (1 + _GAP) + 0.5, -(i // columns) * pitch + height + _GAP / 4
-        ax.text(x, y, title, ha="center", va="bottom", fontsize=size, linespacing=1.05)
+    return float(np.clip(points / (0.6 * longest), 5, 9))
 
 
 def images(images: Any, labels: Any = None, columns: int | None = None, ax: Any = None) -> Axes:
@@ -82,18 +95,14 @@ def images(images: Any, labels: Any = None, columns: int | None = None, ax: Any 
     (6, ['0', '1', '2', '3', '4', '5'])
     """
     stack = image_stack(images, "images")
-    titles = None if labels is None else [str(label) for label in as_list(labels)]
-    if titles is not None and len(titles) != len(stack):
+    titles = [] if labels is None else [str(label) for label in _as_list(labels)]
+    if labels is not None and len(titles) != len(stack):
         raise ValueError(f"labels has {len(titles)} entries for {len(stack)} images")
     return tiles(ax, _unit(stack), titles, columns, cmap="gray_r")[0]
 
 
-def as_list(values: Any) -> list[Any]:
-    """Return the entries of a sequence, an array or a Tensor.
-
-    >>> as_list(np.arange(2))
-    [0, 1]
-    """
+def _as_list(values: Any) -> list[Any]:
+    """Return the entries of a sequence, an array or a Tensor."""
     plain: list[Any] = values.tolist() if hasattr(values, "tolist") else list(values)
     return plain
 

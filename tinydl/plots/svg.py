@@ -12,17 +12,22 @@ from xml.sax.saxutils import escape
 from tinydl.plots.figures import BLUE
 from tinydl.plots.layered import Key, Layout, Point, layout
 
-_FONT = 12.5
-_LETTER = 0.61 * _FONT  # the widest of the usual monospace fonts takes 0.602 em a letter
+_FONT = 13.0
+_LETTER = (
+    8.0  # the widest of the usual monospace fonts takes 0.602 em a letter; some renderers round up to whole pixels
+)
 _LINE = 16.0
 _PAD = 7.0
 _BADGE = 25.0
 _MARGIN = 12.0
 _COLUMN_GAP, _ROW_GAP = 42.0, 14.0
+_ARRIVAL = 12.0  # between edges that arrive at one badge
+_LABEL_FONT = 9.5
 _TYPE = f"font-family=\"'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace\" font-size=\"{_FONT}\""
 _INK = {"name": "#1a1a1a", "value": "#1a1a1a", "gradient": "#a63d00", "note": "#5f5f5f"}
 _FACE = {"leaf": ("#e3f3ec", "#00785a"), "constant": ("#f1f1f1", "#8a8a8a"), "result": ("#ffffff", BLUE)}
 _EDGE = "#6a6a6a"
+_SPACE = "\N{NO-BREAK SPACE}"  # plain ones are merged where two meet
 
 
 class Line(NamedTuple):
@@ -64,6 +69,11 @@ class Box(NamedTuple):
         return max(_BADGE, _LETTER * len(self.op) + 14) if self.op else 0.0
 
     @property
+    def badge_height(self) -> float:
+        """The height of the badge: room for every edge to arrive."""
+        return max(_BADGE, _ARRIVAL * len(self.inputs))
+
+    @property
     def width(self) -> float:
         """The width of the box with its badge."""
         return self.badge_width + _LETTER * max([3, *(len(line.text) for line in self.lines)]) + 2 * _PAD
@@ -71,7 +81,7 @@ class Box(NamedTuple):
     @property
     def height(self) -> float:
         """The height of the box."""
-        return max(_LINE * len(self.lines) + _PAD, _BADGE)
+        return max(_LINE * len(self.lines) + _PAD, self.badge_height)
 
 
 class SVG:
@@ -99,13 +109,15 @@ def draw(boxes: Sequence[Box], legend: Sequence[Line] = ()) -> SVG:
     True
     """
     edges = [(source.key, box.key) for box in boxes for source in box.inputs]
-    plan = layout({box.key: (box.width, box.height) for box in boxes}, edges, _COLUMN_GAP, _ROW_GAP)
+    label = max((len(source.label) for box in boxes for source in box.inputs), default=0)
+    gap = _COLUMN_GAP + 0.6 * _LABEL_FONT * max(0, label - 2)
+    plan = layout({box.key: (box.width, box.height) for box in boxes}, edges, gap, _ROW_GAP)
     words = "   ".join(line.text for line in legend)
     width = round(max(plan.width, _LETTER * len(words)) + 2 * _MARGIN)
     height = round(plan.height + 2 * _MARGIN + (1.6 * _LINE if legend else 0))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'style="max-width: 100%; height: auto" role="img">',
+        'style="max-width: 100%" role="img">',
         "<title>computational graph</title>",
         f'<rect width="{width}" height="{height}" rx="6" fill="white"/>',  # readable on a dark page too
         f'<g {_TYPE} transform="translate({(width - plan.width) / 2:.1f} {_MARGIN})">',
@@ -120,8 +132,8 @@ def draw(boxes: Sequence[Box], legend: Sequence[Line] = ()) -> SVG:
 
 def _text(x: float, y: float, text: str, ink: str, anchor: str = "start", extra: str = "") -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{ink}" text-anchor="{anchor}" xml:space="preserve"{extra}>'
-        f"{escape(text)}</text>"
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{ink}" text-anchor="{anchor}"{extra}>'
+        f"{escape(text).replace(' ', _SPACE)}</text>"
     )
 
 
@@ -137,14 +149,16 @@ def _box(box: Box, centre: Point) -> Iterator[str]:
     )
     if box.op:
         yield (
-            f'<rect x="{left:.1f}" y="{centre[1] - _BADGE / 2:.1f}" width="{box.badge_width:.1f}" height="{_BADGE}" '
-            f'rx="{_BADGE / 2}" fill="{rim}"/>'
+            f'<rect x="{left:.1f}" y="{centre[1] - box.badge_height / 2:.1f}" width="{box.badge_width:.1f}" '
+            f'height="{box.badge_height:.1f}" rx="{_BADGE / 2}" fill="{rim}"/>'
         )
         yield _text(left + box.badge_width / 2, centre[1] + 0.35 * _FONT, box.op, "white", "middle")
     baseline = centre[1] - _LINE * len(box.lines) / 2 + 0.78 * _LINE
     for i, line in enumerate(box.lines):
         bold = ' font-weight="bold"' if line.kind == "name" else ""
-        yield _text(x + width / 2, baseline + i * _LINE, line.text, _INK[line.kind], "middle", bold)
+        text = line.text.lstrip()  # some renderers ignore spaces at the start: they become a shift
+        middle = x + (width + _LETTER * (len(line.text) - len(text))) / 2
+        yield _text(middle, baseline + i * _LINE, text, _INK[line.kind], "middle", bold)
     yield "</g>"
 
 
@@ -154,15 +168,14 @@ def _edges(boxes: Sequence[Box], plan: Layout) -> Iterator[str]:
     for box in boxes:
         arriving = [(next(routes), source) for source in box.inputs]
         arriving.sort(key=lambda pair: pair[0][-2][1])
-        spread = 12.0 / max(len(arriving) - 1, 1) if len(arriving) < 4 else _BADGE / len(arriving)
         for i, (route, source) in enumerate(arriving):
-            offset = (i - (len(arriving) - 1) / 2) * spread
+            offset = (i - (len(arriving) - 1) / 2) * _ARRIVAL
             x, y = route[-1][0], route[-1][1] + offset
             yield f'<path d="{_curve([*route[:-1], (x - 5, y)])}" fill="none" stroke="{_EDGE}" stroke-width="1.3"/>'
             yield f'<path d="M{x:.1f} {y:.1f} l-7 -3.2 v6.4 z" fill="{_EDGE}"/>'
             if source.label:
-                above = offset <= 0
-                yield _text(x - 9, y + (-4 if above else 11), source.label, _EDGE, "end", ' font-size="9.5"')
+                baseline = y - 3 if i < len(arriving) - 1 else y + 0.9 * _LABEL_FONT + 1
+                yield _text(x - 9, baseline, source.label, _EDGE, "end", f' font-size="{_LABEL_FONT}"')
 
 
 def _curve(points: Sequence[Point]) -> str:
@@ -178,5 +191,5 @@ def _legend(lines: Sequence[Line], y: float) -> str:
     """Return the legend as one line of text, each word in its own ink."""
     if not lines:
         return ""
-    words = "   ".join(f'<tspan fill="{_INK[line.kind]}">{escape(line.text)}</tspan>' for line in lines)
-    return f'<text x="{_MARGIN}" y="{y:.1f}" {_TYPE} xml:space="preserve">{words}</text>'
+    words = (3 * _SPACE).join(f'<tspan fill="{_INK[line.kind]}">{escape(line.text)}</tspan>' for line in lines)
+    return f'<text x="{_MARGIN}" y="{y:.1f}" {_TYPE}>{words}</text>'
