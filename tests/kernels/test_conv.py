@@ -189,6 +189,7 @@ def test_results_are_channels_last_and_own_their_memory(compiled: ModuleType, na
 
 def test_nothing_is_compiled_twice(compiled: ModuleType) -> None:
     """Whatever the layouts, sizes and options: one version for float32, one for float64."""
+    from tinydl.kernels.compiled.sums import _add_pixels
     from tinydl.kernels.compiled.sweep import DENSE, DEPTHWISE
 
     if not hasattr(DENSE.sweep, "signatures"):
@@ -202,7 +203,7 @@ def test_nothing_is_compiled_twice(compiled: ModuleType) -> None:
             compiled.conv2d_input_grad(g, weight, case.x_shape, *case.geometry)
             compiled.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry)
             compiled.conv2d_bias_grad(g)
-    for kernel in (DENSE.sweep, DEPTHWISE.sweep, compiled._add_pixels):
+    for kernel in (DENSE.sweep, DEPTHWISE.sweep, _add_pixels):
         assert len(kernel.signatures) == 2
 
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.kernels import buffers, threads
+from tinydl.kernels import buffers
 from tinydl.kernels.compiled import depthwise, lowering
 from tinydl.kernels.compiled.geometry import Geometry, Image
-from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.layout import channels_last
-from tinydl.kernels.compiled.sums import add_rows
+from tinydl.kernels.compiled.sums import image_sums
 from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.reference.conv import out_size
 from tinydl.shapes import Array, Pair, Shape
@@ -67,28 +66,12 @@ def conv2d_weight_grad(
 
 
 def conv2d_bias_grad(g: Array) -> Array:
-    """Return the gradient of ⟨g, conv2d(x, weight, bias)⟩ by the bias: as in the reference twin."""
-    seen = channels_last(g)
-    n, h, w, o = seen.shape
-    grain = -(-DENSE.grain // max(1, 10 * h * w * o))
-    sums = np.zeros((len(threads.slices(n, grain)), o), seen.dtype)
+    """Return the gradient of ⟨g, conv2d(x, weight, bias)⟩ by the bias: as in the reference twin.
 
-    def task(first: int, last: int, worker: int) -> None:
-        _add_pixels(seen[first:last].reshape(last - first, h * w, o), np.empty(o, seen.dtype), sums[worker])
-
-    threads.run(task, n, grain)
-    total: Array = sums.sum(0)
+    It is added up image by image: one long sum of small numbers would lose their digits.
+    """
+    total: Array = image_sums(channels_last(g)).sum(0)
     return total
-
-
-@njit
-def _add_pixels(g: Array, image_sum: Array, total: Array) -> None:
-    """Add g (N, pixels, O) to total (O,), image by image: a long sum of small numbers would lose their digits."""
-    for n in range(g.shape[0]):
-        image_sum[:] = 0
-        add_rows(g[n], image_sum)
-        for o in range(g.shape[2]):
-            total[o] += image_sum[o]
 
 
 def _is_depthwise(weight_shape: Shape, groups: int) -> bool:
