@@ -14,6 +14,14 @@ FLOATS = [np.float32, np.float64]
 sizes = st.integers(0, 21)
 
 
+@pytest.fixture(scope="module", autouse=True, params=[0, compiled.SMALL])
+def small(request):
+    """Run each test with the tiles for every size, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "SMALL", request.param)
+        yield
+
+
 def operands(m, i, o, dtype, seed=0):
     draw = np.random.default_rng(seed)
     shapes = (m, i), (o, i), (o,), (m, o)
