@@ -63,7 +63,10 @@ def depthwise_conv2d_weight_grad(
     Shapes: g (N, C·m, H', W'), x (N, C, H, W) -> weight_shape = (C·m, 1, kh, kw).
     """
     v = _windows(x, (weight_shape[2], weight_shape[3]), stride, padding, dilation)
-    return np.einsum("nckhw,nchwij->ckij", _split(g, x.shape[1]), v).reshape(weight_shape)
+    channels, places = x.shape[1], len(x) * g.shape[2] * g.shape[3]
+    rows = _split(g, channels).transpose(1, 2, 0, 3, 4).reshape(channels, weight_shape[0] // channels, places)
+    columns = v.transpose(1, 0, 2, 3, 4, 5).reshape(channels, places, weight_shape[2] * weight_shape[3])
+    return (rows @ columns).reshape(weight_shape)
 
 
 def _by_channel(weight: Array, channels: int) -> Array:
