@@ -270,6 +270,16 @@ def test_nan_and_inf_reach_all_they_should_and_no_more(conv: ModuleType, case: C
     np.testing.assert_array_equal(np.isfinite(conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry)), want)
 
 
+@pytest.mark.parametrize("case", [LARGE[3], replace(LARGE[-1], n=300)], ids=str)
+def test_opposite_infinities_make_nan_without_a_warning(conv: ModuleType, case: Case, n_threads: int) -> None:
+    x, _, _, g = case.arrays()
+    g = np.abs(g) + 1
+    x[0], x[-1] = np.inf, -np.inf
+    assert np.isnan(conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry)).all()
+    g[0], g[-1] = np.inf, -np.inf
+    assert np.isnan(conv.conv2d_bias_grad(g)).all()
+
+
 @pytest.mark.parametrize("case", LARGE[:4], ids=str)
 def test_random_floats_stay_close_to_float64(conv: ModuleType, case: Case, rng: np.random.Generator) -> None:
     x, weight, g = (rng.standard_normal(s) for s in (case.x_shape, case.weight_shape, case.y_shape))

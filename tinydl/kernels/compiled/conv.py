@@ -65,6 +65,7 @@ def conv2d_weight_grad(
     return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
 
 
+@np.errstate(all="ignore")
 def conv2d_bias_grad(g: Array) -> Array:
     """Return the gradient of ⟨g, conv2d(x, weight, bias)⟩ by the bias: as in the reference twin.
 

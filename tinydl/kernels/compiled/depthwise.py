@@ -31,6 +31,7 @@ def depthwise_conv2d(x: Array, weight: Array, bias: Array | None, stride: Pair, 
     return y
 
 
+@np.errstate(all="ignore")
 def depthwise_conv2d_input_grad(
     g: Array, weight: Array, x_shape: Shape, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:

@@ -42,6 +42,7 @@ def _gather(
     _share_out(do, planner, len(source), geometry, loop.grain)
 
 
+@np.errstate(all="ignore")
 def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry) -> Array:
     """Return the gradient by the weight, in the shape (groups, kh·kw·c, o).
 

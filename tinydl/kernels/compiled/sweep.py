@@ -6,19 +6,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tinydl.kernels.compiled.jit import inline, njit
-from tinydl.kernels.compiled.tile import ROWS, VECTOR_BYTES, WIDE, Tile, tile_function
+from tinydl.kernels.compiled.tile import DEPTHWISE_ROWS, ROWS, VECTOR_BYTES, WIDE, Tile, tile_function
 from tinydl.shapes import Array
 
 __all__: list[str] = []
 
 _wide, _middle, _narrow = (tile_function(width, dense=True) for width in (WIDE, 2, 1))
 _deep_wide, _deep_middle, _deep_narrow = (tile_function(width, dense=False) for width in (WIDE, 2, 1))
-_WIDE_ROWS, _MIDDLE_ROWS, _NARROW_ROWS = ROWS[WIDE], ROWS[2], ROWS[1]
+_ROWS = ROWS[WIDE], ROWS[2], ROWS[1]
+_DEEP_ROWS = DEPTHWISE_ROWS[WIDE], DEPTHWISE_ROWS[2], DEPTHWISE_ROWS[1]
 
 
 @inline
 def _sweep(
-    wide: Tile, middle: Tile, narrow: Tile, x_lane: int,
+    wide: Tile, middle: Tile, narrow: Tile, tile_rows: tuple[int, int, int], x_lane: int,
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
 ) -> None:  # fmt: skip
@@ -37,7 +38,7 @@ def _sweep(
             while left > 0:
                 if left > (WIDE - 1) * lanes:
                     n = min(left, WIDE * lanes)
-                    for row in range(first_row, row_end, _WIDE_ROWS):
+                    for row in range(first_row, row_end, tile_rows[0]):
                         fetch = accumulate if row == first_row else 0
                         wide(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
@@ -45,7 +46,7 @@ def _sweep(
                         )  # fmt: skip
                 elif left > lanes:
                     n = min(left, 2 * lanes)
-                    for row in range(first_row, row_end, _MIDDLE_ROWS):
+                    for row in range(first_row, row_end, tile_rows[1]):
                         fetch = accumulate if row == first_row else 0
                         middle(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
@@ -53,7 +54,7 @@ def _sweep(
                         )  # fmt: skip
                 else:
                     n = left
-                    for row in range(first_row, row_end, _NARROW_ROWS):
+                    for row in range(first_row, row_end, tile_rows[2]):
                         fetch = accumulate if row == first_row else 0
                         narrow(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
@@ -70,7 +71,7 @@ def _dense(
 ) -> None:  # fmt: skip
     """Every output channel is a sum over all channels of x."""
     _sweep(
-        _wide, _middle, _narrow, 0, x, b, y, start, rows, y_rows, steps, b_steps,
+        _wide, _middle, _narrow, _ROWS, 0, x, b, y, start, rows, y_rows, steps, b_steps,
         terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks,
     )  # fmt: skip
 
@@ -82,7 +83,7 @@ def _depthwise(
 ) -> None:  # fmt: skip
     """Every output channel depends on its own channel of x only."""
     _sweep(
-        _deep_wide, _deep_middle, _deep_narrow, 1, x, b, y, start, rows, y_rows, steps, b_steps,
+        _deep_wide, _deep_middle, _deep_narrow, _DEEP_ROWS, 1, x, b, y, start, rows, y_rows, steps, b_steps,
         terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks,
     )  # fmt: skip
 

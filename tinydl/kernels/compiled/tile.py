@@ -50,10 +50,9 @@ VECTOR_BYTES, _REGISTERS = _vector_registers()
 WIDE = 4 if _REGISTERS == 32 else 2
 """Vectors in a row of the widest tile."""
 
-ROWS = {4: 6, 2: 9 if _REGISTERS == 32 else 6, 1: 9}
-"""Rows of a tile by the vectors in a row: enough that the sums hide the latency of adding, few enough that they
-and the addresses of the rows fit the registers (12 rows of 2 vectors are half as fast as 9)."""
-
+ROWS, DEPTHWISE_ROWS = ({4: 6, 2: 9, 1: 9}, {4: 5, 2: 6, 1: 9}) if _REGISTERS == 32 else ({2: 6, 1: 9}, {2: 4, 1: 6})
+"""Rows of a tile by the vectors in a row: enough that the sums hide the latency of adding, few enough that LLVM
+keeps them, and the addresses of the rows, in registers (12 rows of 2 vectors are half as fast as 9)."""
 
 AHEAD = 32
 """How many steps ahead b is fetched, where it pays."""
@@ -97,8 +96,9 @@ class _Writer:
         with cgutils.for_range_slice(builder, values["step"], values["step_end"], INT64(1)) as (k, _):
             self.prefetch(builder.gep(next_row, [builder.mul(stride, builder.sub(k, values["step"]))]))
             step = self.entry("steps", k)
-            with builder.if_then(fetch):
-                self.prefetch_b(builder.add(k, INT64(AHEAD)), n_vectors)
+            if dense:  # in the depthwise form it would make LLVM keep the sums in memory
+                with builder.if_then(fetch):
+                    self.prefetch_b(builder.add(k, INT64(AHEAD)), n_vectors)
             b_row = self.address("b", values["b_at"], self.entry("b_steps", k))
             b = [self.load(b_row, v) for v in range(n_vectors)]
             for x, row_sums in zip(xs, sums, strict=True):
@@ -182,13 +182,13 @@ class _Writer:
 
 
 def tile_function(n_vectors: int, dense: bool) -> Tile:
-    """Return a function for compiled code that computes a tile of up to ROWS[n_vectors] rows and n columns.
+    """Return a function for compiled code that computes a tile of some rows (see ROWS) and n columns.
 
     `row` and `row_end` say which rows there are, `step` and `step_end` which k are summed. Every `…_at` is an
     offset. With accumulate = 1 the start is found by `y_rows`, with 0 it is the same for all rows. With
     fetch = 1, b is asked for ahead of its use.
     """
-    n_rows = ROWS[n_vectors]
+    n_rows = (ROWS if dense else DEPTHWISE_ROWS)[n_vectors]
     if numba.config.DISABLE_JIT:
         return _in_python(n_rows, dense)
 

@@ -105,6 +105,7 @@ def conv2d_weight_grad(
     return (_by_group(_rows(g), groups).transpose(0, 2, 1) @ columns).reshape(weight_shape)
 
 
+@np.errstate(all="ignore")
 def conv2d_bias_grad(g: Array) -> Array:
     """Return the gradient of ⟨g, conv2d(x, weight, bias)⟩ by the bias: gb[o] = Σ_{n,h,w} g[n, o, h, w].
 
