@@ -123,6 +123,9 @@ for shape in ((4, 2), (2, 2, 3), (2, 2, 2, 3)):
     case("batch_norm", f"training {shape}", x, v, normal(2), call=training)
     case("batch_norm", f"evaluation {shape}", x, v, normal(2), call=evaluation)
     case("channel_affine", str(shape), x, v, normal(2))
+    case(
+        "batch_norm_eval", str(shape), x, normal(2), v, v, normal(2), call=lambda *a: FUSED["batch_norm_eval"](*a, EPS)
+    )
     case("batch_norm_grad", str(shape), normal(*shape), x, v, call=batch_norm_grad)
     call = with_options("batch_norm_train", EPS)
     case("batch_norm_train", str(shape), x, v, normal(2), call=call)
