@@ -139,6 +139,8 @@ case("squeeze", "all", normal(1, 3, 1))
 case("squeeze", "one", normal(1, 3, 1), call=with_options("squeeze", -1))
 case("unsqueeze", "behind", normal(2, 3), call=with_options("unsqueeze", -1))
 case("channel_shuffle", "groups 3", normal(2, 6, 2), call=with_options("channel_shuffle", 3))
+case("deal_channels", "images", normal(2, 6, 2, 3), call=with_options("deal_channels", 2))
+case("deal_channels", "rows", normal(2, 6), call=with_options("deal_channels", 3))
 
 # ---- indexing
 
