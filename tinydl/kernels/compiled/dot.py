@@ -146,14 +146,14 @@ def dot(x: Array, w: Array, bias: Array | None) -> Array:
     x, w = plain(x, dtype).reshape(-1), plain(w, dtype).reshape(-1)
     start = np.zeros(o, dtype) if bias is None else plain(bias, dtype)
     y = buffers.empty((m, o), dtype)
-    flat: tuple[Array, ...] = x, w, y.reshape(-1), start
+    flat = y.reshape(-1)
     by_rows = m > o
     size, tile = (m, ROWS) if by_rows else (o, COLUMNS)
 
     def some(first: int, last: int, worker: int) -> None:
         first, last = first * tile, min(last * tile, size)
         rows, columns = ((first, last), (0, o)) if by_rows else ((0, m), (first, last))
-        _dot(*flat, *rows, *columns, length, o)
+        _dot(x, w, flat, start, *rows, *columns, length, o)
 
     threads.run(some, -(-size // tile), GRAIN * size // max(1, tile * m * o * length) + 1)
     return y
