@@ -92,6 +92,12 @@ class Writer:
     def smaller(self, a: Any, b: Any) -> Any:
         return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
 
+    def clamp(self, value: Any, low: Any, high: Any) -> Any:
+        """Return low where value ≤ low, high where value ≥ high, else the value, NaN included."""
+        builder = self.builder
+        raised = builder.select(builder.fcmp_ordered("<=", value, low), low, value)
+        return builder.select(builder.fcmp_ordered(">=", raised, high), high, raised)
+
     def variable(self, value: Any) -> Any:
         """Return a variable that starts as `value`; LLVM turns it into a register."""
         place = cgutils.alloca_once(self.builder, value.type)
@@ -162,7 +168,7 @@ class _ConvWriter(Writer):
         for y_row, row_sums in zip(y_rows, sums, strict=True):
             y = self.address("y", values["y_at"], y_row)
             for v, total in enumerate(row_sums):
-                self.store(builder.load(total), y, v)
+                self.store(self.clamp(builder.load(total), self.splat(values["low"]), self.splat(values["high"])), y, v)
 
     def next_tile(self, n_rows: int, last: Any) -> tuple[Any, Any]:
         """Return where the next tile's rows of x begin, and the stride that reaches their end in this one's steps.
@@ -193,7 +199,7 @@ def tile_function(n_vectors: int, dense: bool) -> Tile:
 
     `row` and `row_end` say which rows there are, `step` and `step_end` which k are summed. Every `…_at` is an
     offset. With accumulate = 1 the start is found by `y_rows`, with 0 it is the same for all rows. With
-    fetch = 1, b is asked for ahead of its use.
+    fetch = 1, b is asked for ahead of its use. The results are clamped to low…high: an activation costs no pass.
     """
     n_rows = (ROWS if dense else DEPTHWISE_ROWS)[n_vectors]
     if numba.config.DISABLE_JIT:
@@ -204,7 +210,7 @@ def tile_function(n_vectors: int, dense: bool) -> Tile:
         typingctx: Any,
         x: Any, x_at: Any, rows: Any, y_rows: Any, row: Any, row_end: Any,
         b: Any, b_at: Any, steps: Any, b_steps: Any, step: Any, step_end: Any,
-        y: Any, y_at: Any, start: Any, start_at: Any, accumulate: Any, n: Any, fetch: Any,
+        y: Any, y_at: Any, start: Any, start_at: Any, accumulate: Any, n: Any, fetch: Any, low: Any, high: Any,
     ) -> Any:  # fmt: skip
         kinds = {name: kind for name, kind in locals().items() if isinstance(kind, numba.types.Type)}
 
@@ -224,12 +230,13 @@ def _in_python(n_rows: int, dense: bool) -> Tile:
     def tile(
         x: Array, x_at: int, rows: Array, y_rows: Array, row: int, row_end: int,
         b: Array, b_at: int, steps: Array, b_steps: Array, step: int, step_end: int,
-        y: Array, y_at: int, start: Array, start_at: int, accumulate: int, n: int, fetch: int,
+        y: Array, y_at: int, start: Array, start_at: int, accumulate: int, n: int, fetch: int, low: float, high: float,
     ) -> None:  # fmt: skip
         o, k = np.arange(n), slice(step, step_end)
         weights = b[b_at + b_steps[k, None] + o]
         for r in range(row, min(row + n_rows, row_end)):
             seen = x[x_at + rows[r] + steps[k, None] + (0 if dense else o)]
-            y[y_at + y_rows[r] + o] = start[start_at + accumulate * y_rows[r] + o] + (seen * weights).sum(0)
+            total = start[start_at + accumulate * y_rows[r] + o] + (seen * weights).sum(0)
+            y[y_at + y_rows[r] + o] = np.clip(total, low, high)
 
     return tile
