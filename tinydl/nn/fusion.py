@@ -1,4 +1,4 @@
-"""What `Sequential` runs as one kernel where nothing is recorded: weights, their batch norm, their activation.
+"""What `Sequential` runs as one kernel: batch norm and ReLU; where nothing is recorded, with the weights before them.
 
 Modules are fused only where that does what calling them would: no hook is on them, no subclass has a `forward` of its
 own, batch norm is in evaluation with running statistics, all arrays have one dtype. Everything else is called in turn.
@@ -45,9 +45,7 @@ class Group(NamedTuple):
 def run(modules: Sequence[Module], x: Any) -> Any:
     """Return what the modules make of x, one called after the other."""
     if mode.recording or not isinstance(x, Tensor):
-        for module in modules:
-            x = module(x)
-        return x
+        return _run_recorded(modules, x)
     i = 0
     while i < len(modules):
         group = _group(modules, i)
@@ -58,6 +56,18 @@ def run(modules: Sequence[Module], x: Any) -> Any:
             for module in modules[i:end]:
                 x = module(x)
         i = end
+    return x
+
+
+def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
+    """Call the modules in turn; batch norm and a ReLU behind it share their passes over memory, both ways."""
+    i = 0
+    while i < len(modules):
+        norm = modules[i]
+        following = modules[i + 1] if i + 1 < len(modules) else None
+        pair = type(following) is ReLU and following._hooks is None and _computes_as(norm, BatchNorm2d)
+        x = norm.normalize(x, relu=True) if pair and isinstance(norm, BatchNorm2d) else norm(x)
+        i += 1 + pair
     return x
 
 
