@@ -1,9 +1,12 @@
 """Lesson 1's checks tell right answers from wrong ones, and say what is wrong."""
 
+import math
+
 import pytest
 
 from tinydl.lessons import check, solution
 from tinydl.lessons.lesson_01 import _GRADIENT_MISTAKES, _SLOPE_MISTAKES, _STEP_MISTAKES, FIVE
+from tinydl.lessons.pictures.lesson_01 import downhill, secant_to_tangent
 
 IDS = "01.1", "01.2", "01.3"
 slope = solution("01.1").value
@@ -96,3 +99,17 @@ def test_a_gradient_that_moves_the_callers_knobs_is_wrong():
 def test_the_formulas_and_their_derivatives_agree():
     for f in FIVE:
         assert abs(slope(f, 0.7, 1e-5) - f.derivative(0.7)) < 1e-8
+
+
+def test_the_picture_shows_the_v():
+    left, right = secant_to_tangent.__wrapped__()
+    left.figure.draw_without_rendering()
+    errors = {round(-math.log10(h)): error for h, error in zip(*right.lines[1].get_data())}
+    assert errors[5] < errors[1]
+    assert errors[5] < errors[12]
+
+
+def test_the_picture_of_the_way_down():
+    ax = downhill.__wrapped__(lambda w: w * w, [2.0, 1.0, 0.5])
+    ax.figure.draw_without_rendering()
+    assert list(ax.lines[1].get_ydata()) == [4.0, 1.0, 0.25]
