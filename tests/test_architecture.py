@@ -20,7 +20,7 @@ LEVELS = [
     ["optim", "zoo", "storage", "packing", "checkpoint", "interrupts"],
     ["plots", "train", "cost", "callbacks"],
     ["config", "experiment"],
-    ["commands", "cli", "__main__"],
+    ["lessons", "commands", "cli", "__main__"],
 ]
 """Top-level modules, the lowest first; within a level a module may import those that stand before it."""
 
