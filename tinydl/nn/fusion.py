@@ -17,7 +17,7 @@ from tinydl.nn.activation import ReLU, ReLU6
 from tinydl.nn.conv import Conv2d
 from tinydl.nn.linear import Linear
 from tinydl.nn.module import Module
-from tinydl.nn.norm import BatchNorm2d
+from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
 from tinydl.ops.geometry import convolution
 from tinydl.ops.inference import conv2d_clamped, linear_clamped
 from tinydl.shapes import Array
@@ -63,12 +63,22 @@ def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
     """Call the modules in turn; batch norm and a ReLU behind it share their passes over memory, both ways."""
     i = 0
     while i < len(modules):
-        norm = modules[i]
-        following = modules[i + 1] if i + 1 < len(modules) else None
-        pair = type(following) is ReLU and following._hooks is None and _computes_as(norm, BatchNorm2d)
-        x = norm.normalize(x, relu=True) if pair and isinstance(norm, BatchNorm2d) else norm(x)
-        i += 1 + pair
+        module, following = modules[i], modules[i + 1] if i + 1 < len(modules) else None
+        i += 1
+        if (
+            isinstance(module, BatchNorm1d | BatchNorm2d)
+            and _is_plain_relu(following)
+            and _computes_as(module, BatchNorm2d)
+        ):
+            x = module.normalize(x, relu=True)
+            i += 1
+        else:
+            x = module(x)
     return x
+
+
+def _is_plain_relu(module: Module | None) -> bool:
+    return type(module) is ReLU and module._hooks is None
 
 
 def _group(modules: Sequence[Module], i: int) -> Group:
