@@ -17,7 +17,7 @@ LEVELS = [
     ["dtypes", "modes", "methods", "graph", "tensor", "rule", "op", "autograd", "creation", "names"],
     ["ops"],
     ["gradcheck", "nn", "data"],
-    ["optim", "zoo", "storage", "packing", "checkpoint", "interrupts"],
+    ["optim", "storage", "packing", "checkpoint", "zoo", "interrupts"],
     ["plots", "train", "cost", "callbacks"],
     ["config", "experiment"],
     ["lessons", "commands", "cli", "__main__"],
