@@ -1,9 +1,11 @@
 """What a network costs: parameters, multiply-adds, memory, receptive fields, bytes on disk; and what it takes in time.
 
-print(summary(model, (3, 224, 224)))     one row a layer: counted, not timed
+`summary(model, (3, 224, 224))` counts, `training_memory(model, (3, 224, 224), batch=8)` counts what backward needs;
+each has a row a layer and is a table when printed.
 """
 
+from tinydl.cost.kept import Kept, TrainingMemory, training_memory
 from tinydl.cost.layers import Row, Summary, file_size, summary
 from tinydl.cost.window import Window
 
-__all__ = ["Row", "Summary", "Window", "file_size", "summary"]
+__all__ = ["Kept", "Row", "Summary", "TrainingMemory", "Window", "file_size", "summary", "training_memory"]
