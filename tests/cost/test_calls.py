@@ -59,6 +59,19 @@ def test_no_hook_stays_behind_even_after_an_error():
     with pytest.raises(AttributeError), Calls(Call).of(model):
         model(None)
     assert not hooks_of(model)
+    assert all(module._hooks is None for module in model.modules()), "calls are as short as before"
+
+
+def test_other_hooks_stay():
+    model, seen = Twice(), []
+    model.inner.register_forward_hook(lambda *call: seen.append(call))
+    calls = Calls(Call)
+    with calls.of(model):
+        model.register_forward_pre_hook(lambda *call: seen.append(call))
+        model(Tensor(1.0))
+    model(Tensor(1.0))
+    assert len(seen) == 6
+    assert len(calls.ended) == 5
 
 
 def test_tensors_of_any_output():

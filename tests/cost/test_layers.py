@@ -70,11 +70,11 @@ def test_transposed_convolution_groups_and_modes():
     model = nn.Sequential(nn.ConvTranspose2d(4, 2, 2, stride=2), nn.Dropout())
     assert summary(model, (4, 3, 3)).macs == 9 * 4 * 2 * 4
     assert model.training
-    assert not model[0]._hooks.after
+    assert model[0]._hooks is None
     assert summary(nn.Conv2d(4, 8, 3, groups=2), (4, 5, 5)).macs == 8 * 2 * 9 * 9
     with pytest.raises(ValueError):
         summary(model, (3, 3, 3))
-    assert not model[0]._hooks.after
+    assert model[0]._hooks is None
     assert model.training
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from tinydl.nn import Module
+from tinydl.nn.hooks import Handle
 from tinydl.tensor import Tensor
 
 
@@ -55,7 +56,8 @@ class Calls(Generic[C]):
     @contextmanager
     def of(self, model: Module) -> Iterator[None]:
         """Watch the modules of `model` inside the block, by hooks that are gone afterwards, whatever happens."""
-        handles = []
+        handles: list[Handle] = []
+        unhooked = [module for module in model.modules() if module._hooks is None]
         try:
             for name, module in model.named_modules():
                 handles.append(module.register_forward_pre_hook(self._starter(name or type(model).__name__)))
@@ -64,6 +66,8 @@ class Calls(Generic[C]):
         finally:
             for handle in handles:
                 handle.remove()
+            for module in unhooked:  # the way around hooks is the shorter one
+                module._hooks = module._hooks or None
 
     def _starter(self, name: str) -> Callable[[Module, Any], None]:
         return lambda module, args: self.running.append(self.make(name, module))
