@@ -269,11 +269,14 @@ class Fused:
         return function
 
     def __call__(self, *args: Any) -> Any:
-        """Run the kernel, or the composition when a Tensor is among the arguments."""
-        for a in args:
-            if isinstance(a, Tensor):
-                return self.composed(*args)
-        return self.forward(*args)
+        """Run the kernel, or the composition where the call has to be recorded; a Tensor in, a Tensor out."""
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        if not tensors:
+            return self.forward(*args)
+        if mode.recording and any(t._requires_grad for t in tensors):
+            return self.composed(*args)
+        result = self.forward(*[a._data if isinstance(a, Tensor) else a for a in args])
+        return tuple(map(Tensor.of, result)) if isinstance(result, tuple) else Tensor.of(result)
 
 
 def op(

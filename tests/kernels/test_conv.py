@@ -332,3 +332,27 @@ def test_fork_after_a_kernel(conv: ModuleType) -> None:
     if pid == 0:
         os._exit(0 if (conv.conv2d(x, weight, bias, *case.geometry) == y).all() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    "shape, weight_shape, groups",
+    [
+        ((2, 3, 6, 5), (4, 3, 3, 3), 1),
+        ((2, 6, 5, 4), (4, 3, 2, 2), 2),
+        ((2, 5, 6, 6), (5, 1, 3, 3), 5),
+        ((1, 130, 4, 4), (20, 130, 3, 3), 1),  # a sum so long that it is made in pieces
+    ],
+)
+@pytest.mark.parametrize("low, high", [(0.0, np.inf), (-1.0, 2.0)])
+def test_scaled_weights_and_clamped_results(shape, weight_shape, groups, low, high):
+    draw = np.random.default_rng(0)
+    x, weight = (draw.standard_normal(s).astype(np.float32) for s in (shape, weight_shape))
+    scale, bias = (draw.standard_normal(weight_shape[0]).astype(np.float32) for _ in range(2))
+    geometry = (1, 1), (1, 1), (1, 1), groups
+    scaled = weight.astype(np.float64) * scale[:, None, None, None]
+    whole = reference.conv2d(x.astype(np.float64), scaled, bias, *geometry)
+    assert (whole < low).any()
+    assert (whole > min(high, 1.0)).any()
+    for kernels in (reference, import_module("tinydl.kernels.compiled.conv")):
+        y = kernels.conv2d(x, weight, bias, *geometry, scale, low, high)
+        np.testing.assert_allclose(y, np.clip(whole, low, high), rtol=1e-4, atol=1e-4)

@@ -61,6 +61,14 @@ def test_twins_agree(m, i, o, dtype, with_bias):
         np.testing.assert_allclose(ours, defined, **tolerance)
 
 
+@pytest.mark.parametrize("m, i, o", [(1, 3000, 40), (5, 2049, 7), (130, 1025, 3), (3, 1040, 130)])
+def test_long_sums_are_added_up_in_pieces(m, i, o, monkeypatch):
+    monkeypatch.setattr("tinydl.kernels.compiled.dot.GRAIN", 1000)
+    x, weight, bias, _ = operands(m, i, o, np.float32)
+    exact = x.astype(np.float64) @ weight.astype(np.float64).T + bias
+    np.testing.assert_allclose(compiled.linear(x, weight, bias), exact, rtol=1e-4, atol=1e-4)
+
+
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(dtype=st.sampled_from(FLOATS))
 def test_every_layout(lay_out, dtype):

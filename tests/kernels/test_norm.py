@@ -106,6 +106,10 @@ def test_twins_agree_in_every_layout(lay_out: LayOut, data: st.DataObject) -> No
     grad_arguments = g, x, affine[0], lay_out(wanted[1]), lay_out(wanted[3])
     _assert_close(fast.batch_norm_grad(*grad_arguments), reference.batch_norm_grad(*grad_arguments), dtype, ulps=500)
     _assert_close((fast.channel_affine(x, weight, bias),), (reference.channel_affine(x, weight, bias),), dtype)
+    statistics = lay_out(wanted[1]), lay_out(wanted[2])
+    fixed = [kernels.batch_norm_eval(x, *statistics, *affine, 1e-2) for kernels in (fast, reference)]
+    _assert_close((fixed[0],), (fixed[1],), dtype)
+    _assert_close((fixed[1],), (wanted[0],), dtype)
 
     rows, g_rows = x.reshape(-1, shape[1]), g.reshape(-1, shape[1])
     y, rstd = reference.standardize(rows, 1e-2)
@@ -177,6 +181,7 @@ def test_the_same_number_of_threads_gives_the_same_bits_and_another_the_same_dig
 def test_empty_arrays_pass(kernels: ModuleType) -> None:
     x = np.zeros((0, 3, 2, 2), np.float32)
     assert kernels.channel_affine(x, np.ones(3, np.float32), np.ones(3, np.float32)).shape == x.shape
+    assert kernels.batch_norm_eval(x, *np.ones((2, 3), np.float32), None, None, 0.0).shape == x.shape
     gx, gw, gb = kernels.batch_norm_grad(x, x, None, np.ones(3, np.float32), np.ones(3, np.float32))
     assert gx.shape == x.shape
     assert gw.tolist() == gb.tolist() == [0, 0, 0]

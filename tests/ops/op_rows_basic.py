@@ -139,6 +139,8 @@ case("squeeze", "all", normal(1, 3, 1))
 case("squeeze", "one", normal(1, 3, 1), call=with_options("squeeze", -1))
 case("unsqueeze", "behind", normal(2, 3), call=with_options("unsqueeze", -1))
 case("channel_shuffle", "groups 3", normal(2, 6, 2), call=with_options("channel_shuffle", 3))
+case("deal_channels", "images", normal(2, 6, 2, 3), call=with_options("deal_channels", 2))
+case("deal_channels", "rows", normal(2, 6), call=with_options("deal_channels", 3))
 
 # ---- indexing
 
@@ -190,6 +192,7 @@ for label, a, b in (
 for label, shape in (("batch", (4, 3)), ("vector", (3,)), ("sequence", (2, 2, 3)), ("empty", (0, 3))):
     case("linear", label, normal(*shape), normal(2, 3), normal(2))
     case("linear", f"{label} without bias", normal(*shape), normal(2, 3))
+case("linear_clamped", "rows", normal(4, 3), normal(2, 3), normal(2), call=with_options("linear_clamped", -20.0, 30.0))
 case("linear_input_grad", "batch", normal(4, 2), normal(2, 3))
 case("linear_input_grad", "sequence", normal(2, 2, 2), normal(2, 3))
 case("linear_weight_grad", "batch", normal(4, 2), normal(4, 3))

@@ -38,6 +38,8 @@ for label, (x_shape, w_shape, options) in CONVOLUTIONS.items():
     case("conv2d_input_grad", label, g, weight, call=with_options("conv2d_input_grad", x_shape, *geometry))
     case("conv2d_weight_grad", label, g, x, call=with_options("conv2d_weight_grad", w_shape, *geometry))
     case("cross_correlation", label, x, weight, b, call=with_options("cross_correlation", *geometry))
+    clamped = with_options("conv2d_clamped", *geometry, -50.0, 60.0)
+    case("conv2d_clamped", label, x, weight, b, positive(w_shape[0]), call=clamped)
 for kernel in ((3, 3), (2, 4), (1, 2)):
     x, w = normal(1, 2, 4, 5), normal(2, 2, *kernel)
     case("conv2d", f"same padding, kernel {kernel}", x, w, call=with_options("conv2d", padding="same"))
@@ -123,6 +125,9 @@ for shape in ((4, 2), (2, 2, 3), (2, 2, 2, 3)):
     case("batch_norm", f"training {shape}", x, v, normal(2), call=training)
     case("batch_norm", f"evaluation {shape}", x, v, normal(2), call=evaluation)
     case("channel_affine", str(shape), x, v, normal(2))
+    case(
+        "batch_norm_eval", str(shape), x, normal(2), v, v, normal(2), call=lambda *a: FUSED["batch_norm_eval"](*a, EPS)
+    )
     case("batch_norm_grad", str(shape), normal(*shape), x, v, call=batch_norm_grad)
     call = with_options("batch_norm_train", EPS)
     case("batch_norm_train", str(shape), x, v, normal(2), call=call)

@@ -31,9 +31,10 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.norm import *  # noqa: F403
     from tinydl.kernels.reference.optim import *  # noqa: F403
     from tinydl.kernels.reference.pool import *  # noqa: F403
+    from tinydl.kernels.reference.shuffle import *  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
-FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear")
+FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle")
 """The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""
 
 _wanted = "reference"

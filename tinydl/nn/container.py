@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
+from tinydl.nn import fusion
 from tinydl.nn.module import Module
 
 
@@ -93,10 +94,8 @@ class Sequential(_Numbered):
             self.extend(modules)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
-        """Return the last module's result."""
-        for module in self:
-            input = module(input)
-        return input
+        """Return the last module's result; see `tinydl.nn.fusion` for what runs as one kernel."""
+        return fusion.run(tuple(self), input)
 
     def _of(self, named: list[tuple[str, Module]]) -> Sequential:
         return Sequential(dict(named))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl import kernels
 from tinydl.op import composite, op
 from tinydl.shapes import Shape, normalize_dim, normalize_dims
 
@@ -254,6 +255,24 @@ def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     return split(x, max(1, -(-n // chunks)), dim)
 
 
+@op("...")
+def deal_channels(x: Any, groups: int) -> Any:
+    """Return x (N, C, …) with its channels dealt out: `channel_shuffle` once `groups` is known to divide C.
+
+    y[n, j·groups + i] = x[n, i·C/groups + j].
+
+    >>> deal_channels(np.arange(6).reshape(1, 6), 2)
+    array([[0, 3, 1, 4, 2, 5]])
+    """
+    return kernels.channel_shuffle(x, groups)
+
+
+@deal_channels.vjp()
+def deal_channels_vjp(g: Any, x_shape: Shape, groups: int) -> Any:
+    """Dealing by the size of a group gathers what was dealt out."""
+    return deal_channels(g, x_shape[1] // groups) if x_shape[1] else g
+
+
 @composite
 def channel_shuffle(x: Any, groups: int) -> Any:
     """Return x (N, C, …) with its channels dealt out: channel i·C/groups + j goes to place j·groups + i.
@@ -268,5 +287,4 @@ def channel_shuffle(x: Any, groups: int) -> Any:
     shape = tuple(x.shape)
     if groups < 1 or len(shape) < 2 or shape[1] % groups:
         raise ValueError(f"channel_shuffle: groups {groups} must divide axis C of x {shape}")
-    dealt = reshape(x, (shape[0], groups, shape[1] // groups, *shape[2:]))
-    return reshape(transpose(dealt, 1, 2), shape)
+    return deal_channels(x, groups)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import kernels
+from tinydl.dtypes import FLOATS
 from tinydl.methods import plain
 from tinydl.op import composite, fused, op
 from tinydl.ops.elementwise import sqrt, to
@@ -153,9 +154,21 @@ def _move(running: Any, batch: Array, momentum: float) -> None:
 
 
 def _batch_norm_eval(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: float) -> Any:
-    """Fold the statistics into a scale and a shift a channel."""
+    """Check that there are statistics, and that x is floating: kernels trust their callers with that."""
     if mean is None or var is None:
         raise ValueError("batch_norm: evaluation needs running_mean and running_var, got None")
+    return (batch_norm_eval if x.dtype in FLOATS else batch_norm_eval_composed)(x, mean, var, weight, bias, eps)
+
+
+@fused
+def batch_norm_eval(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Return weight · (x − mean) / √(var + ε) + bias in one pass, with statistics that are given."""
+    return kernels.batch_norm_eval(x, mean, var, weight, bias, eps)
+
+
+@batch_norm_eval.composition
+def batch_norm_eval_composed(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """The same with the statistics folded into a scale and a shift a channel."""
     mean, var = (v if v.dtype == x.dtype else to(v, x.dtype) for v in (mean, var))
     rstd = 1.0 / sqrt(var + eps)
     scale = rstd if weight is None else weight * rstd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,26 @@ __all__ = ["conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_gra
 
 
 def conv2d(
-    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    scale: Array | None = None,
+    low: float = -math.inf,
+    high: float = math.inf,
 ) -> Array:
     """Slide `weight` over x: as in the reference twin."""
     if _is_depthwise(weight.shape, groups):
-        return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation)
+        return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation, scale, low, high)
     seen = channels_last(x)
     geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
-    packed = _pack(weight, groups, (0, 3, 4, 2, 1), seen.dtype)
+    packed = _pack(weight, groups, (0, 3, 4, 2, 1), seen.dtype, scale)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
+    lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
     return y
 
 
@@ -96,12 +106,17 @@ def _geometry(
     )
 
 
-def _pack(weight: Array, groups: int, order: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return weight as (groups, o, c, kh, kw) with its axes in another order: itself, or in working space."""
+def _pack(
+    weight: Array, groups: int, order: tuple[int, ...], dtype: np.dtype[Any], scale: Array | None = None
+) -> Array:
+    """Return weight as (groups, o, c, kh, kw) with its axes in another order: itself, or in working space.
+
+    A scale of the output channels, which must then come last, is multiplied in on the way.
+    """
     o, c, kh, kw = weight.shape
     view = weight.reshape(groups, o // groups, c, kh, kw).transpose(order)
-    if view.flags.carray and view.dtype == dtype:
+    if scale is None and view.flags.carray and view.dtype == dtype:
         return view
     packed = buffers.scratch("weight", view.shape, dtype)
-    packed[...] = view
+    np.multiply(view, 1 if scale is None else scale.reshape(groups, 1, 1, 1, -1), out=packed)
     return packed

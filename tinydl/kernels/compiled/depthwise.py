@@ -5,6 +5,7 @@ m filters a channel are one filter for each of m copies of the channel.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,24 @@ from tinydl.shapes import Array, Pair, Shape
 __all__ = ["depthwise_conv2d", "depthwise_conv2d_input_grad", "depthwise_conv2d_weight_grad"]
 
 
-def depthwise_conv2d(x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+def depthwise_conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    scale: Array | None = None,
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> Array:
     """Slide m filters over each channel: as in the reference twin."""
     seen = _copies(channels_last(x), len(weight))
     geometry = _geometry(seen.shape, weight.shape, stride, padding, dilation)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    packed = _pack(weight, seen.dtype)
-    lowering.convolve(DEPTHWISE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry)
+    packed = _pack(weight, seen.dtype, scale)
+    lowering.convolve(DEPTHWISE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
     return y
 
 
@@ -63,11 +74,11 @@ def _copies(x: Array, channels: int) -> Array:
     return x if x.shape[3] == channels else np.repeat(x, channels // x.shape[3], axis=3)
 
 
-def _pack(weight: Array, dtype: np.dtype[Any]) -> Array:
-    """Return weight (C·m, 1, kh, kw) as (kh, kw, C·m), contiguous, in working space."""
+def _pack(weight: Array, dtype: np.dtype[Any], scale: Array | None = None) -> Array:
+    """Return weight (C·m, 1, kh, kw), perhaps scaled, as (kh, kw, C·m), contiguous, in working space."""
     view = weight[:, 0].transpose(1, 2, 0)
     packed = buffers.scratch("weight", view.shape, dtype)
-    packed[...] = view
+    np.multiply(view, 1 if scale is None else scale, out=packed)
     return packed
 
 

@@ -5,6 +5,7 @@ Images are channels-last: x (N, H, W, C), y and g (N, H', W', O).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -22,9 +23,11 @@ __all__: list[str] = []
 Planner: TypeAlias = Callable[..., tuple[Sweep, ...]]
 
 
-def convolve(loop: Loop, x: Array, weight: Array, bias: Array, y: Array, geometry: Geometry) -> None:
-    """Write y = bias + the convolution of x with the weight, given as (groups, kh·kw·c, o)."""
-    _gather(plan.for_y, loop, x, weight, bias, y, geometry)
+def convolve(
+    loop: Loop, x: Array, weight: Array, bias: Array, y: Array, geometry: Geometry, low: float, high: float
+) -> None:
+    """Write y = bias + the convolution of x with the weight, given as (groups, kh·kw·c, o), clamped to low…high."""
+    _gather(plan.for_y, loop, x, weight, bias, y, geometry, low, high)
 
 
 def input_grad(loop: Loop, g: Array, weight: Array, gx: Array, geometry: Geometry) -> None:
@@ -33,11 +36,21 @@ def input_grad(loop: Loop, g: Array, weight: Array, gx: Array, geometry: Geometr
 
 
 def _gather(
-    planner: Planner, loop: Loop, source: Array, weight: Array, bias: Array, result: Array, geometry: Geometry
+    planner: Planner,
+    loop: Loop,
+    source: Array,
+    weight: Array,
+    bias: Array,
+    result: Array,
+    geometry: Geometry,
+    low: float = -math.inf,
+    high: float = math.inf,
 ) -> None:
     def do(sweep: Sweep, first: int, last: int, worker: int) -> None:
         some = result[first:last].ravel()
-        loop.sweep(source[first:last].ravel(), weight.ravel(), some, some if sweep.accumulate else bias, *sweep)
+        loop.sweep(
+            source[first:last].ravel(), weight.ravel(), some, some if sweep.accumulate else bias, *sweep, low, high
+        )
 
     _share_out(do, planner, len(source), geometry, loop.grain)
 
@@ -54,7 +67,7 @@ def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry
         if worker not in sums:
             sums[worker] = np.zeros(shape, x.dtype)
         total = sums[worker].ravel()
-        loop.sweep(x[first:last].ravel(), g[first:last].ravel(), total, total, *sweep)
+        loop.sweep(x[first:last].ravel(), g[first:last].ravel(), total, total, *sweep, -math.inf, math.inf)
 
     _share_out(do, plan.for_gw, len(x), geometry, loop.grain)
     total = sums.pop(0) if sums else np.zeros(shape, x.dtype)

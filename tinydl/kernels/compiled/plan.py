@@ -37,6 +37,7 @@ class Sweep(NamedTuple):
     y_jump: int
     n_columns: int
     n_blocks: int
+    last: int
 
 
 @functools.lru_cache(maxsize=256)
@@ -92,6 +93,7 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
             y_jump=blocks.images * to.result.size,
             n_columns=to.result.channels // to.groups,
             n_blocks=blocks.n,
+            last=int(start + LONG >= longest),
         )
 
 
@@ -120,4 +122,5 @@ def _exchange(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
         y_jump=0,
         n_columns=to.result.channels // to.groups,
         n_blocks=blocks.n,
+        last=1,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,13 +23,16 @@ def _sweep(
     wide: Tile, middle: Tile, narrow: Tile, tile_rows: tuple[int, int, int], x_lane: int,
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
+    last: int, low: float, high: float,
 ) -> None:  # fmt: skip
     """Run tiles over the rows and columns of every term, for every block of images.
 
     A term is (offset in x, in b, in y, in start, first and end of its rows, first and end of its steps). With
-    accumulate = 1, `start` is y itself.
+    accumulate = 1, `start` is y itself. The last piece of a sum is clamped to low…high.
     """
     lanes = VECTOR_BYTES // x.itemsize
+    T = x.dtype.type
+    least, most = T(low if last else -math.inf), T(high if last else math.inf)
     for block in range(n_blocks):
         for t in range(terms.shape[0]):
             x_at, b_at, y_at = block * x_jump + terms[t, 0], block * b_jump + terms[t, 1], block * y_jump + terms[t, 2]
@@ -42,7 +46,7 @@ def _sweep(
                         fetch = accumulate if row == first_row else 0
                         wide(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n, fetch,
+                            y, y_at, start, start_at, accumulate, n, fetch, least, most,
                         )  # fmt: skip
                 elif left > lanes:
                     n = min(left, 2 * lanes)
@@ -50,7 +54,7 @@ def _sweep(
                         fetch = accumulate if row == first_row else 0
                         middle(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n, fetch,
+                            y, y_at, start, start_at, accumulate, n, fetch, least, most,
                         )  # fmt: skip
                 else:
                     n = left
@@ -58,7 +62,7 @@ def _sweep(
                         fetch = accumulate if row == first_row else 0
                         narrow(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n, fetch,
+                            y, y_at, start, start_at, accumulate, n, fetch, least, most,
                         )  # fmt: skip
                 left -= n
                 x_at, b_at, y_at, start_at = x_at + n * x_lane, b_at + n, y_at + n, start_at + n
@@ -68,11 +72,12 @@ def _sweep(
 def _dense(
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
+    last: int, low: float, high: float,
 ) -> None:  # fmt: skip
     """Every output channel is a sum over all channels of x."""
     _sweep(
         _wide, _middle, _narrow, _ROWS, 0, x, b, y, start, rows, y_rows, steps, b_steps,
-        terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks,
+        terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks, last, low, high,
     )  # fmt: skip
 
 
@@ -80,11 +85,12 @@ def _dense(
 def _depthwise(
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
+    last: int, low: float, high: float,
 ) -> None:  # fmt: skip
     """Every output channel depends on its own channel of x only."""
     _sweep(
         _deep_wide, _deep_middle, _deep_narrow, _DEEP_ROWS, 1, x, b, y, start, rows, y_rows, steps, b_steps,
-        terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks,
+        terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks, last, low, high,
     )  # fmt: skip
 
 

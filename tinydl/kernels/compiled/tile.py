@@ -45,12 +45,12 @@ def _vector_registers() -> Pair:
     return (32 if "+avx" in features else 16), 16
 
 
-VECTOR_BYTES, _REGISTERS = _vector_registers()
+VECTOR_BYTES, REGISTERS = _vector_registers()
 
-WIDE = 4 if _REGISTERS == 32 else 2
+WIDE = 4 if REGISTERS == 32 else 2
 """Vectors in a row of the widest tile."""
 
-ROWS, DEPTHWISE_ROWS = ({4: 6, 2: 9, 1: 9}, {4: 5, 2: 6, 1: 9}) if _REGISTERS == 32 else ({2: 6, 1: 9}, {2: 4, 1: 6})
+ROWS, DEPTHWISE_ROWS = ({4: 6, 2: 9, 1: 9}, {4: 5, 2: 6, 1: 9}) if REGISTERS == 32 else ({2: 6, 1: 9}, {2: 4, 1: 6})
 """Rows of a tile by the vectors in a row: enough that the sums hide the latency of adding, few enough that LLVM
 keeps them, and the addresses of the rows, in registers (12 rows of 2 vectors are half as fast as 9)."""
 
@@ -58,8 +58,8 @@ AHEAD = 32
 """How many steps ahead b is fetched, where it pays."""
 
 
-class _Writer:
-    """Writes the instructions of one tile: `n_rows` rows of x by as many vectors of y as there are masks."""
+class Writer:
+    """The instructions that tiles are made of: addresses, and vectors of which the lanes past the end are masked."""
 
     def __init__(self, context: Any, builder: Any, values: dict[str, Any], kinds: dict[str, Any]) -> None:
         self.builder = builder
@@ -73,16 +73,74 @@ class _Writer:
         self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
         self.align = INT32(dtype.bitwidth // 8)
         self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
-        self.suffix = f"v{self.lanes}f{dtype.bitwidth}.p0"
+        self.suffix = f"v{self.lanes}f{dtype.bitwidth}"
+        self.masks: list[Any] = []
+
+    def prefetch(self, address: Any) -> None:
+        """Ask for the cache line at `address`, to be read, into the second-level cache."""
+        call = [address, INT32(0), INT32(2), INT32(1)]
+        kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in call])
+        self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0"), call)
+
+    def address(self, name: str, *offsets: Any) -> Any:
+        """Return the address in the array `name` at the sum of `offsets`."""
+        return self.builder.gep(self.values[name], [functools.reduce(self.builder.add, offsets)])
+
+    def entry(self, table: str, index: Any) -> Any:
+        return self.builder.load(self.address(table, index))
+
+    def smaller(self, a: Any, b: Any) -> Any:
+        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
+
+    def clamp(self, value: Any, low: Any, high: Any) -> Any:
+        """Return low where value ≤ low, high where value ≥ high, else the value, NaN included."""
+        builder = self.builder
+        raised = builder.select(builder.fcmp_ordered("<=", value, low), low, value)
+        return builder.select(builder.fcmp_ordered(">=", raised, high), high, raised)
+
+    def variable(self, value: Any) -> Any:
+        """Return a variable that starts as `value`; LLVM turns it into a register."""
+        place = cgutils.alloca_once(self.builder, value.type)
+        self.builder.store(value, place)
+        return place
+
+    def splat(self, value: Any) -> Any:
+        """Return a vector with `value` in every lane."""
+        kind, zeros = ir.VectorType(value.type, self.lanes), ir.VectorType(INT32, self.lanes)([0] * self.lanes)
+        single = self.builder.insert_element(kind(ir.Undefined), value, INT32(0))
+        return self.builder.shuffle_vector(single, single, zeros)
+
+    def mask(self, n: Any, v: int = 0) -> Any:
+        """Return the mask of the lanes of vector `v` that lie below `n`."""
+        many = self.splat(n)
+        lanes = many.type([v * self.lanes + lane for lane in range(self.lanes)])
+        return self.builder.icmp_signed("<", lanes, many)
+
+    def load(self, address: Any, v: int) -> Any:
+        """Return the vector that is `v` vectors from `address`; lanes past the n-th column are not read."""
+        return self._masked("load", self.vector, [address, v], [self.vector(None)])
+
+    def store(self, value: Any, address: Any, v: int) -> None:
+        """Write a vector `v` vectors from `address`; lanes past the n-th column are not touched."""
+        self._masked("store", ir.VoidType(), [value, address, v], [])
+
+    def _masked(self, verb: str, result: Any, operands: Sequence[Any], more: Sequence[Any]) -> Any:
+        """Call LLVM's masked load or store; the operands end in an address and a number of vectors."""
+        *value, address, v = operands
+        place = self.builder.gep(address, [INT64(v * self.lanes)])
+        call = [*value, place, self.align, self.masks[v], *more]
+        kind = ir.FunctionType(result, [operand.type for operand in call])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{verb}.{self.suffix}.p0")
+        return self.builder.call(function, call)
+
+
+class _ConvWriter(Writer):
+    """Writes one tile of a convolution: `n_rows` rows of x by as many vectors of y as there are masks."""
 
     def write(self, n_rows: int, n_vectors: int, dense: bool) -> None:
         """Load the starts, add Σ_k x·b to them in registers, store them. A row past the last repeats the last."""
         builder, values = self.builder, self.values
-        n = self.splat(values["n"])
-        self.masks = [
-            builder.icmp_signed("<", n.type([v * self.lanes + lane for lane in range(self.lanes)]), n)
-            for v in range(n_vectors)
-        ]
+        self.masks = [self.mask(values["n"], v) for v in range(n_vectors)]
         last = builder.sub(values["row_end"], INT64(1))
         places = [self.smaller(builder.add(values["row"], INT64(r)), last) for r in range(n_rows)]
         xs = [self.address("x", values["x_at"], self.entry("rows", place)) for place in places]
@@ -110,7 +168,7 @@ class _Writer:
         for y_row, row_sums in zip(y_rows, sums, strict=True):
             y = self.address("y", values["y_at"], y_row)
             for v, total in enumerate(row_sums):
-                self.store(builder.load(total), y, v)
+                self.store(self.clamp(builder.load(total), self.splat(values["low"]), self.splat(values["high"])), y, v)
 
     def next_tile(self, n_rows: int, last: Any) -> tuple[Any, Any]:
         """Return where the next tile's rows of x begin, and the stride that reaches their end in this one's steps.
@@ -135,58 +193,13 @@ class _Writer:
         for v in range(n_vectors):
             self.prefetch(self.builder.gep(self.address("b", self.values["b_at"], row), [INT64(v * self.lanes)]))
 
-    def prefetch(self, address: Any) -> None:
-        """Ask for the cache line at `address`, to be read, into the second-level cache."""
-        call = [address, INT32(0), INT32(2), INT32(1)]
-        kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in call])
-        self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0"), call)
-
-    def address(self, name: str, *offsets: Any) -> Any:
-        """Return the address in the array `name` at the sum of `offsets`."""
-        return self.builder.gep(self.values[name], [functools.reduce(self.builder.add, offsets)])
-
-    def entry(self, table: str, index: Any) -> Any:
-        return self.builder.load(self.address(table, index))
-
-    def smaller(self, a: Any, b: Any) -> Any:
-        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
-
-    def variable(self, value: Any) -> Any:
-        """Return a variable that starts as `value`; LLVM turns it into a register."""
-        place = cgutils.alloca_once(self.builder, value.type)
-        self.builder.store(value, place)
-        return place
-
-    def splat(self, value: Any) -> Any:
-        """Return a vector with `value` in every lane."""
-        kind, zeros = ir.VectorType(value.type, self.lanes), ir.VectorType(INT32, self.lanes)([0] * self.lanes)
-        single = self.builder.insert_element(kind(ir.Undefined), value, INT32(0))
-        return self.builder.shuffle_vector(single, single, zeros)
-
-    def load(self, address: Any, v: int) -> Any:
-        """Return the vector that is `v` vectors from `address`; lanes past the n-th column are not read."""
-        return self._masked("load", self.vector, [address, v], [self.vector(None)])
-
-    def store(self, value: Any, address: Any, v: int) -> None:
-        """Write a vector `v` vectors from `address`; lanes past the n-th column are not touched."""
-        self._masked("store", ir.VoidType(), [value, address, v], [])
-
-    def _masked(self, verb: str, result: Any, operands: Sequence[Any], more: Sequence[Any]) -> Any:
-        """Call LLVM's masked load or store; the operands end in an address and a number of vectors."""
-        *value, address, v = operands
-        place = self.builder.gep(address, [INT64(v * self.lanes)])
-        call = [*value, place, self.align, self.masks[v], *more]
-        kind = ir.FunctionType(result, [operand.type for operand in call])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{verb}.{self.suffix}")
-        return self.builder.call(function, call)
-
 
 def tile_function(n_vectors: int, dense: bool) -> Tile:
     """Return a function for compiled code that computes a tile of some rows (see ROWS) and n columns.
 
     `row` and `row_end` say which rows there are, `step` and `step_end` which k are summed. Every `…_at` is an
     offset. With accumulate = 1 the start is found by `y_rows`, with 0 it is the same for all rows. With
-    fetch = 1, b is asked for ahead of its use.
+    fetch = 1, b is asked for ahead of its use. The results are clamped to low…high: an activation costs no pass.
     """
     n_rows = (ROWS if dense else DEPTHWISE_ROWS)[n_vectors]
     if numba.config.DISABLE_JIT:
@@ -197,13 +210,13 @@ def tile_function(n_vectors: int, dense: bool) -> Tile:
         typingctx: Any,
         x: Any, x_at: Any, rows: Any, y_rows: Any, row: Any, row_end: Any,
         b: Any, b_at: Any, steps: Any, b_steps: Any, step: Any, step_end: Any,
-        y: Any, y_at: Any, start: Any, start_at: Any, accumulate: Any, n: Any, fetch: Any,
+        y: Any, y_at: Any, start: Any, start_at: Any, accumulate: Any, n: Any, fetch: Any, low: Any, high: Any,
     ) -> Any:  # fmt: skip
         kinds = {name: kind for name, kind in locals().items() if isinstance(kind, numba.types.Type)}
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
             values = dict(zip(kinds, arguments, strict=True))
-            _Writer(context, builder, values, kinds).write(n_rows, n_vectors, dense)
+            _ConvWriter(context, builder, values, kinds).write(n_rows, n_vectors, dense)
             return context.get_dummy_value()
 
         return numba.types.void(*kinds.values()), generate
@@ -217,12 +230,13 @@ def _in_python(n_rows: int, dense: bool) -> Tile:
     def tile(
         x: Array, x_at: int, rows: Array, y_rows: Array, row: int, row_end: int,
         b: Array, b_at: int, steps: Array, b_steps: Array, step: int, step_end: int,
-        y: Array, y_at: int, start: Array, start_at: int, accumulate: int, n: int, fetch: int,
+        y: Array, y_at: int, start: Array, start_at: int, accumulate: int, n: int, fetch: int, low: float, high: float,
     ) -> None:  # fmt: skip
         o, k = np.arange(n), slice(step, step_end)
         weights = b[b_at + b_steps[k, None] + o]
         for r in range(row, min(row + n_rows, row_end)):
             seen = x[x_at + rows[r] + steps[k, None] + (0 if dense else o)]
-            y[y_at + y_rows[r] + o] = start[start_at + accumulate * y_rows[r] + o] + (seen * weights).sum(0)
+            total = start[start_at + accumulate * y_rows[r] + o] + (seen * weights).sum(0)
+            y[y_at + y_rows[r] + o] = np.clip(total, low, high)
 
     return tile

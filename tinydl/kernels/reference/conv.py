@@ -8,6 +8,8 @@ Processing", section 3, for lowering a convolution to a matrix product.
 # (NumPy declares the result of arithmetic as Any.)
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinydl.kernels.reference.windows import add_windows, windows
@@ -56,25 +58,36 @@ def col2im(columns: Array, x_shape: Shape, kernel: Pair, stride: Pair, padding: 
 
 @np.errstate(all="ignore")
 def conv2d(
-    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    scale: Array | None = None,
+    low: float = -math.inf,
+    high: float = math.inf,
 ) -> Array:
     """Slide `weight` over x: one matrix product of im2col(x) with the flattened weight (for each group).
 
     y[n, o, h, w] = bias[o] + Σ_{c,i,j} x[n, c, h·s + i·d − p, w·s + j·d − p] · weight[o, c, i, j],
-    where the channels c of x and o of y are those of one group.
+    where the channels c of x and o of y are those of one group. For inference, weight[o] may be multiplied by
+    scale[o] and y clamped to low…high: that way a batch norm and an activation cost no pass of their own.
 
-    Shapes: x (N, C, H, W), weight (O, C/groups, kh, kw), bias (O,) or None -> (N, O, H', W').
+    Shapes: x (N, C, H, W), weight (O, C/groups, kh, kw), bias and scale (O,) or None -> (N, O, H', W').
 
     >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), np.array([0.5]), (1, 1), (0, 0), (1, 1), 1)[0, 0]
     array([[4.5, 4.5],
            [4.5, 4.5]])
     """
     h, w = out_size(x.shape, weight.shape[2:], stride, padding, dilation)
+    weight = weight if scale is None else weight * scale[:, None, None, None]
     columns = _by_group(im2col(x, weight.shape[2:], stride, padding, dilation), groups)
     y = _ungroup(columns @ _matrices(weight, groups).transpose(0, 2, 1))
     if bias is not None:
         y = y + bias
-    return y.reshape(len(x), h, w, len(weight)).transpose(0, 3, 1, 2)
+    return np.clip(y, low, high).reshape(len(x), h, w, len(weight)).transpose(0, 3, 1, 2)
 
 
 @np.errstate(all="ignore")

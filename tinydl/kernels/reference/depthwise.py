@@ -7,6 +7,8 @@ Source: Howard et al. 2017, arXiv:1704.04861, equation 3.
 # (NumPy declares the result of arithmetic as Any.)
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinydl.kernels.reference.windows import add_windows, windows
@@ -21,21 +23,32 @@ def _windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 
 
 @np.errstate(all="ignore")
-def depthwise_conv2d(x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+def depthwise_conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    scale: Array | None = None,
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> Array:
     """Slide m filters over each channel: conv2d with as many groups as channels.
 
     y[n, c·m + k, h, w] = bias[c·m + k] + Σ_{i,j} x[n, c, h·s + i·d − p, w·s + j·d − p] · weight[c·m + k, 0, i, j].
 
-    Shapes: x (N, C, H, W), weight (C·m, 1, kh, kw), bias (C·m,) or None -> (N, C·m, H', W').
+    Shapes: x (N, C, H, W), weight (C·m, 1, kh, kw), bias and scale (C·m,) or None -> (N, C·m, H', W').
 
     >>> x = np.ones((1, 2, 2, 2))
     >>> depthwise_conv2d(x, np.array([1.0, 2.0]).reshape(2, 1, 1, 1), None, (1, 1), (0, 0), (1, 1))[0, :, 0, 0]
     array([1., 2.])
     """
+    weight = weight if scale is None else weight * scale[:, None, None, None]
     v = _windows(x, weight.shape[2:], stride, padding, dilation)
     y = np.einsum("nchwij,ckij->nckhw", v, _by_channel(weight, x.shape[1]))
     y = y.reshape(len(x), len(weight), *v.shape[2:4])
-    return y if bias is None else y + bias[:, None, None]
+    return np.clip(y if bias is None else y + bias[:, None, None], low, high)
 
 
 @np.errstate(all="ignore")

@@ -4,6 +4,8 @@
 # (NumPy declares the result of arithmetic as Any.)
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinydl.shapes import Array
@@ -12,15 +14,15 @@ __all__ = ["linear", "linear_input_grad", "linear_weight_grad"]
 
 
 @np.errstate(all="ignore")
-def linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    """Return y = x Wᵀ + b for x (M, I), W (O, I), b (O,) or None.
+def linear(x: Array, weight: Array, bias: Array | None, low: float = -math.inf, high: float = math.inf) -> Array:
+    """Return y = x Wᵀ + b, clamped to low…high, for x (M, I), W (O, I), b (O,) or None.
 
     >>> linear(np.ones((2, 3)), np.ones((1, 3)), np.array([1.0]))
     array([[4.],
            [4.]])
     """
     y = x @ weight.T
-    return y if bias is None else y + bias
+    return np.clip(y if bias is None else y + bias, low, high)
 
 
 @np.errstate(all="ignore")

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinydl.shapes import Array
 
-__all__ = ["batch_norm", "batch_norm_grad", "channel_affine", "standardize", "standardize_grad"]
+__all__ = ["batch_norm", "batch_norm_eval", "batch_norm_grad", "channel_affine", "standardize", "standardize_grad"]
 
 
 def _others(x: Array) -> tuple[int, ...]:
@@ -65,6 +65,21 @@ def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd:
     gx = _along_channels(scale, x) * centred
     dtype = x.dtype.newbyteorder("=")
     return gx.astype(dtype), gw.astype(dtype), gb.astype(dtype)
+
+
+@np.errstate(all="ignore")
+def batch_norm_eval(x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float) -> Array:
+    """Return y = weight·(x − mean)/√(var + eps) + bias with statistics that are given.
+
+    Shapes: x (N, C, …), all others (C,), weight and bias perhaps None -> as x, in x's dtype.
+
+    >>> batch_norm_eval(np.array([[1.0, 2.0]]), np.array([0.0, 1.0]), np.array([1.0, 4.0]), None, None, 0.0)
+    array([[1. , 0.5]])
+    """
+    scale = 1 / np.sqrt(var + eps) if weight is None else weight / np.sqrt(var + eps)
+    y = (x - _along_channels(mean, x)) * _along_channels(scale, x)
+    y = y if bias is None else y + _along_channels(bias, x)
+    return y.astype(x.dtype.newbyteorder("="), copy=False)
 
 
 @np.errstate(all="ignore")

@@ -1,0 +1,47 @@
+"""Channel shuffle against its equation, twins against each other, in every layout."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinydl.kernels.reference import shuffle as reference
+
+compiled = pytest.importorskip("tinydl.kernels.compiled.shuffle")
+TWINS = {"reference": reference, "compiled": compiled}
+
+
+@pytest.mark.parametrize("twin", TWINS)
+@pytest.mark.parametrize("shape", [(2, 6), (2, 6, 3), (2, 6, 3, 2)])
+def test_every_channel_lands_where_the_equation_says(twin, shape, rng):
+    x = rng.normal(size=shape).astype(np.float32)
+    y = TWINS[twin].channel_shuffle(x, 2)
+    for i in range(2):
+        for j in range(3):
+            np.testing.assert_array_equal(y[:, j * 2 + i], x[:, i * 3 + j])
+    np.testing.assert_array_equal(TWINS[twin].channel_shuffle(y, 3), x)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(0, 3),
+    groups=st.integers(1, 5),
+    size=st.integers(1, 20),
+    side=st.integers(0, 4),
+    dtype=st.sampled_from(["float32", "float64", "int64"]),
+)
+def test_twins_agree(n, groups, size, side, dtype):
+    x = np.random.default_rng(0).integers(0, 99, (n, groups * size, side, 3)).astype(dtype)
+    ours, defined = compiled.channel_shuffle(x, groups), reference.channel_shuffle(x, groups)
+    np.testing.assert_array_equal(ours, defined)
+    assert ours.dtype == defined.dtype
+
+
+def test_layouts(lay_out, rng, n_threads, monkeypatch):
+    monkeypatch.setattr("tinydl.kernels.compiled.memory.GRAIN", 50)
+    x = rng.normal(size=(5, 8, 4, 3)).astype(np.float32)
+    given_x = lay_out(x)
+    y = compiled.channel_shuffle(given_x, 4)
+    np.testing.assert_array_equal(y, reference.channel_shuffle(x, 4))
+    assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+    np.testing.assert_array_equal(given_x, x)

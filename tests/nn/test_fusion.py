@@ -1,0 +1,130 @@
+"""Sequential with fused kernels gives what its modules give one by one, and fuses only where it may."""
+
+import numpy as np
+import pytest
+
+import tinydl
+from tinydl import nn
+from tinydl.nn import fusion
+from tinydl.tensor import Tensor
+
+
+def settled(norm, rng):
+    """Return a batch norm in evaluation mode, as if trained."""
+    for tensor in (norm.weight, norm.bias, norm.running_mean):
+        tensor.data = rng.normal(size=tensor.shape).astype(np.float32)
+    norm.running_var.data = rng.uniform(0.5, 2, norm.num_features).astype(np.float32)
+    return norm.eval()
+
+
+def networks(rng):
+    conv = nn.Conv2d(4, 6, 3, 2, 1, bias=False)
+    return {
+        "conv, norm, relu": [conv, settled(nn.BatchNorm2d(6), rng), nn.ReLU()],
+        "conv with bias, norm": [nn.Conv2d(4, 6, 3), settled(nn.BatchNorm2d(6), rng)],
+        "conv, relu6": [nn.Conv2d(4, 6, (3, 2), padding=1), nn.ReLU6()],
+        "depthwise, norm, relu6": [nn.DepthwiseConv2d(4, 3), settled(nn.BatchNorm2d(4), rng), nn.ReLU6()],
+        "groups, norm, relu": [nn.Conv2d(4, 6, 1, groups=2), settled(nn.BatchNorm2d(6), rng), nn.ReLU()],
+        "linear, relu": [nn.Flatten(), nn.Linear(4 * 7 * 5, 9), nn.ReLU(), nn.Linear(9, 3)],
+    }
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Count the fused kernels that run."""
+    seen = []
+    for name in ("conv2d_clamped", "linear_clamped"):
+        kernel = getattr(fusion, name)
+        monkeypatch.setattr(fusion, name, lambda *args, kernel=kernel: seen.append(kernel.name) or kernel(*args))
+    return seen
+
+
+@pytest.mark.parametrize("name", networks(np.random.default_rng(0)))
+def test_equal_to_the_modules_one_by_one(name, calls):
+    rng = np.random.default_rng(1)
+    modules = networks(rng)[name]
+    model = nn.Sequential(*modules)
+    x = Tensor(3 * rng.normal(size=(2, 4, 7, 5)).astype(np.float32))
+    wanted = x
+    for module in modules:
+        wanted = module(wanted)
+    assert not calls
+    recorded = model(x)
+    assert not calls
+    np.testing.assert_array_equal(recorded.data, wanted.data)
+    with tinydl.no_grad():
+        y = model(x)
+    assert len(calls) == 1
+    assert not y.requires_grad
+    np.testing.assert_allclose(y.data, wanted.data, rtol=1e-4, atol=1e-5)
+
+
+def watched(modules):
+    modules[0].register_forward_hook(lambda *a: None)
+
+
+def training(modules):
+    modules[1].train()
+
+
+def mixed(modules):
+    modules[1].double()
+
+
+def untracked(modules):
+    modules[1] = nn.BatchNorm2d(6, track_running_stats=False)
+
+
+def mirrored(modules):
+    modules[0].padding_mode = "reflect"
+
+
+class Doubled(nn.Conv2d):
+    def forward(self, input):
+        return super().forward(input) * 2
+
+
+def of_a_subclass(modules):
+    modules[0] = Doubled(4, 6, 3)
+
+
+@pytest.mark.parametrize("change", [watched, training, mixed, untracked, mirrored, of_a_subclass])
+def test_called_one_by_one_where_fusing_would_change_something(change, calls):
+    rng = np.random.default_rng(2)
+    modules = networks(rng)["conv, norm, relu"]
+    change(modules)
+    x = rng.normal(size=(2, 4, 7, 5)).astype(modules[0].weight.dtype)
+    with tinydl.no_grad():
+        nn.Sequential(*modules)(Tensor(x))
+    assert not calls
+
+
+def test_a_hook_on_any_of_them_sees_its_own_values():
+    rng = np.random.default_rng(3)
+    modules = networks(rng)["conv, norm, relu"]
+    seen = []
+    for module in modules:
+        module.register_forward_hook(lambda m, args, y: seen.append(type(m).__name__))
+    with tinydl.no_grad():
+        nn.Sequential(*modules)(Tensor(np.zeros((1, 4, 7, 5), np.float32)))
+    assert seen == ["Conv2d", "BatchNorm2d", "ReLU"]
+
+
+def test_errors_are_the_usual_ones():
+    conv = nn.Conv2d(4, 6, 3)
+    with tinydl.no_grad():
+        for model in (nn.Sequential(conv, nn.ReLU()), conv):
+            with pytest.raises(ValueError, match="axis C"):
+                model(Tensor(np.zeros((1, 3, 7, 5), np.float32)))
+            with pytest.raises(TypeError):
+                model(Tensor(np.zeros((1, 4, 7, 5), np.int64)))
+
+
+def test_nan_propagates_through_the_clamp():
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU6())
+    x = np.zeros((1, 1, 2, 2), np.float32)
+    x[0, 0, 0, 0] = np.nan
+    with tinydl.no_grad():
+        y = model(Tensor(x)).data
+    assert np.isnan(y[0, :, 0, 0]).all()
+    assert np.isfinite(y[0, :, 1]).all()

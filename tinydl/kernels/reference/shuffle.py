@@ -1,0 +1,22 @@
+"""Channel shuffle: the channels of several groups dealt out like cards, so that the next group sees some of each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinydl.shapes import Array
+
+__all__ = ["channel_shuffle"]
+
+
+def channel_shuffle(x: Array, groups: int) -> Array:
+    """Return y with y[n, j·groups + i] = x[n, i·C/groups + j].
+
+    Shapes: x (N, C, …) with C a multiple of groups -> as x; any dtype. Shuffling again by C/groups undoes it.
+    Source: Zhang et al. 2018, ShuffleNet, arXiv:1707.01083, section 3.1.
+
+    >>> channel_shuffle(np.arange(6).reshape(1, 6), 2)
+    array([[0, 3, 1, 4, 2, 5]])
+    """
+    dealt = x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+    return np.ascontiguousarray(dealt.swapaxes(1, 2)).reshape(x.shape)

@@ -1,0 +1,124 @@
+"""What `Sequential` runs as one kernel where nothing is recorded: weights, their batch norm, their activation.
+
+Modules are fused only where that does what calling them would: no hook is on them, no subclass has a `forward` of its
+own, batch norm is in evaluation with running statistics, all arrays have one dtype. Everything else is called in turn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinydl.modes import mode
+from tinydl.nn.activation import ReLU, ReLU6
+from tinydl.nn.conv import Conv2d
+from tinydl.nn.linear import Linear
+from tinydl.nn.module import Module
+from tinydl.nn.norm import BatchNorm2d
+from tinydl.ops.geometry import convolution
+from tinydl.ops.inference import conv2d_clamped, linear_clamped
+from tinydl.shapes import Array
+from tinydl.tensor import Tensor
+
+Bounds = tuple[float, float]
+
+CLAMPS: dict[type[Module], Bounds] = {ReLU: (0.0, math.inf), ReLU6: (0.0, 6.0)}
+"""The activations that are a clamp, with its bounds."""
+
+
+class Group(NamedTuple):
+    """A convolution or linear layer, with the batch norm and the clamp that follow it, if they do."""
+
+    layer: Any
+    norm: Any
+    bounds: Bounds | None
+
+    @property
+    def size(self) -> int:
+        """How many modules these are."""
+        return 1 + (self.norm is not None) + (self.bounds is not None)
+
+
+def run(modules: Sequence[Module], x: Any) -> Any:
+    """Return what the modules make of x, one called after the other."""
+    if mode.recording or not isinstance(x, Tensor):
+        for module in modules:
+            x = module(x)
+        return x
+    i = 0
+    while i < len(modules):
+        group = _group(modules, i)
+        end = i + group.size
+        if group.size > 1 and _fits(group, x):
+            x = _fused_conv(group, x) if isinstance(group.layer, Conv2d) else _fused_linear(group, x)
+        else:
+            for module in modules[i:end]:
+                x = module(x)
+        i = end
+    return x
+
+
+def _group(modules: Sequence[Module], i: int) -> Group:
+    """Return what can be fused with module number `i`."""
+    layer, rest = modules[i], modules[i + 1 : i + 3]
+    conv, linear = _computes_as(layer, Conv2d), _computes_as(layer, Linear)
+    norm = rest[0] if conv and rest and _is_fixed_norm(rest[0]) else None
+    rest = rest[1:] if norm is not None else rest
+    clamps = (conv or linear) and rest and rest[0]._hooks is None
+    return Group(layer, norm, CLAMPS.get(type(rest[0])) if clamps else None)
+
+
+def _computes_as(module: Module, kind: type[Module]) -> bool:
+    """Tell whether a module computes what that class does, and nobody watches it."""
+    return module._hooks is None and type(module).forward is kind.forward
+
+
+def _is_fixed_norm(module: Any) -> bool:
+    """Tell whether a module is a batch norm whose statistics stay as they are."""
+    return (
+        isinstance(module, BatchNorm2d)
+        and _computes_as(module, BatchNorm2d)
+        and not module.training
+        and (module.running_mean is not None and module.running_var is not None)
+    )
+
+
+def _fits(group: Group, x: Tensor) -> bool:
+    """Tell whether shapes and dtypes are such that the fused kernel may trust them."""
+    layer, norm, _ = group
+    arrays = [layer.weight, layer.bias]
+    if norm is not None:
+        arrays += [norm.running_mean, norm.running_var, norm.weight, norm.bias]
+    if any(a is not None and a.dtype is not x.dtype for a in arrays) or x.dtype.kind != "f":
+        return False
+    if isinstance(layer, Linear):
+        return x.ndim == 2 and x.shape[1] == layer.weight.shape[1]
+    plain = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return plain and x.ndim == 4 and (norm is None or norm.num_features == layer.out_channels)
+
+
+def _fused_linear(group: Group, x: Tensor) -> Any:
+    return linear_clamped(x, group.layer.weight, group.layer.bias, *(group.bounds or (-math.inf, math.inf)))
+
+
+def _fused_conv(group: Group, x: Tensor) -> Any:
+    layer, norm, bounds = group
+    geometry = convolution(
+        x.shape, layer.weight.shape, x.dtype.itemsize, layer.stride, layer.padding, layer.dilation, layer.groups
+    )
+    bias, scale = (layer.bias, None) if norm is None else _folded(layer, norm)
+    return conv2d_clamped(x, layer.weight, bias, scale, *geometry[:4], *(bounds or (-math.inf, math.inf)))
+
+
+@np.errstate(all="ignore")
+def _folded(layer: Conv2d, norm: Any) -> tuple[Array, Array]:
+    """Return the bias and the scale of the weights that stand for the layer's bias and the norm."""
+    scale: Array = 1 / np.sqrt(norm.running_var.data + norm.running_var.dtype.type(norm.eps))
+    if norm.weight is not None:
+        scale *= norm.weight.data
+    mean = norm.running_mean.data if layer.bias is None else norm.running_mean.data - layer.bias.data
+    shift = -mean * scale
+    return (shift if norm.bias is None else shift + norm.bias.data), scale

@@ -1,0 +1,65 @@
+"""Layers of weights with what stands behind them, as one kernel: what `nn.Sequential` runs where nothing is recorded.
+
+A batch norm with fixed statistics is a scale and a shift of each output channel, and ReLU or ReLU6 a clamp; both can be
+done while the results are still in registers. The scale goes into the weights (Jacob et al. 2018, arXiv:1712.05877,
+section 3.2), so results differ from those of layer after layer by rounding: a few units in the last place of float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinydl import kernels
+from tinydl.op import fused
+from tinydl.ops.conv import cross_correlation
+from tinydl.ops.matmul import linear
+from tinydl.ops.movement import reshape
+from tinydl.ops.selection import clamp
+from tinydl.shapes import Pair
+
+
+@fused
+def conv2d_clamped(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    scale: Any,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    low: float,
+    high: float,
+) -> Any:
+    """Return min(max(conv2d(x, scale[o] · weight[o]) + bias[o], low), high); shapes are trusted."""
+    return kernels.conv2d(x, weight, bias, stride, padding, dilation, groups, scale, low, high)
+
+
+@conv2d_clamped.composition
+def conv2d_clamped_composed(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    scale: Any,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    low: float,
+    high: float,
+) -> Any:
+    """The same op by op."""
+    scaled = weight if scale is None else weight * reshape(scale, (-1, 1, 1, 1))
+    return clamp(cross_correlation(x, scaled, bias, stride, padding, dilation, groups), low, high)
+
+
+@fused
+def linear_clamped(x: Any, weight: Any, bias: Any, low: float, high: float) -> Any:
+    """Return min(max(x Wᵀ + b, low), high) for x (M, I), weight (O, I), bias (O,) or None; shapes are trusted."""
+    return kernels.linear(x, weight, bias, low, high)
+
+
+@linear_clamped.composition
+def linear_clamped_composed(x: Any, weight: Any, bias: Any, low: float, high: float) -> Any:
+    """The same op by op."""
+    return clamp(linear(x, weight, bias), low, high)
