@@ -142,6 +142,18 @@ def test_an_observer_sees_updates_in_place_and_no_arrays():
     assert x.item() == 2
 
 
+def test_an_observer_sees_fused_kernels(x):
+    observed = []
+    norm = Tensor([1.0]), Tensor([4.0]), None, None
+    with observe(lambda *call: observed.append(call)), no_grad():
+        y = ops.batch_norm(x.reshape(3, 1), *norm, training=False)
+    (_, arrays, options, result, kept) = observed[1]
+    assert [op.name for op, *_ in observed] == ["reshape", "batch_norm_eval"]
+    assert arrays[0] is observed[0][3].data
+    assert result is y
+    assert (options, kept) == ({}, [])
+
+
 def test_observers_nest_and_leave_anomaly_mode_alone(x):
     outer, inner = [], []
     with observe(names_of(outer)), detect_anomaly():

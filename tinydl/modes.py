@@ -8,7 +8,9 @@ from contextlib import ContextDecorator
 from typing import Any, Self, TypeAlias
 
 Observer: TypeAlias = Callable[..., None]
-"""Called as `observer(op, arrays, options, y, kept)` after each op on Tensors; `y` has its node if it was recorded."""
+"""Called as `observer(op, arrays, options, y, kept)` after each op on Tensors; `y` has its node if it was recorded.
+
+So it is after each fused kernel, whose options stand among the arrays. `kept` is what the op returned beside `y`."""
 
 
 class _Mode(threading.local):

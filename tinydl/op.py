@@ -275,8 +275,13 @@ class Fused:
             return self.forward(*args)
         if mode.recording and any(t._requires_grad for t in tensors):
             return self.composed(*args)
-        result = self.forward(*[a._data if isinstance(a, Tensor) else a for a in args])
-        return tuple(map(Tensor.of, result)) if isinstance(result, tuple) else Tensor.of(result)
+        arrays = [a._data if isinstance(a, Tensor) else a for a in args]
+        result = self.forward(*arrays)
+        first, *others = result if isinstance(result, tuple) else (result,)
+        y = Tensor.of(first)
+        if mode.observer is not None:
+            mode.observer(self, arrays, {}, y, others)
+        return (y, *map(Tensor.of, others)) if isinstance(result, tuple) else y
 
 
 def op(

@@ -10,6 +10,7 @@ from tinydl import Tensor, nn, ops, random, zoo
 from tinydl.autograd import grad
 from tinydl.cost import clock, profile, rounds
 from tinydl.modes import enable_grad
+from tinydl.nn import fusion
 from tinydl.op import Op
 
 RUN = {"linear": 10, "relu": 3, "mul": 2, "add": 1}
@@ -50,7 +51,7 @@ class Net(nn.Module):
     """A layer called twice, two inputs and two outputs, and work of the net's own."""
 
     def __init__(self):
-        self.inner = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+        self.inner = nn.Sequential(nn.Linear(4, 4), nn.Identity(), nn.ReLU())
         self.head = nn.Linear(4, 3)
 
     def forward(self, x, y):
@@ -63,17 +64,39 @@ def test_each_layer_gets_the_time_of_its_own_ops():
     found = profile(Net(), (x_of(2, 4), x_of(2, 4)), rounds=3, warmup=1)
     assert times(found) == [
         ("inner.0", 10, 10, 500),
-        ("inner.1", 3, 3, 70),
+        ("inner.1", 0, 0, 0),
+        ("inner.2", 3, 3, 70),
         ("inner.0", 10, 10, 500),
-        ("inner.1", 3, 3, 70),
+        ("inner.1", 0, 0, 0),
+        ("inner.2", 3, 3, 70),
         ("head", 10, 10, 500),
         ("Net", 3, 3, 25),
     ]
     assert found.whole == found.watched == (39, 39, 1665)
     assert found.rest == (0, 0, 0)
     assert found.batch == 2
-    assert [row.macs for row in found.rows] == [32, 0, 32, 0, 24, 0]
+    assert [row.macs for row in found.rows] == [32, 0, 0, 32, 0, 0, 24, 0]
     assert found.rows[0].gflops == pytest.approx(2 * 32 / 0.010 / 1e9)
+
+
+@pytest.mark.usefixtures("ticking")
+def test_fused_layers_stay_fused_in_inference(monkeypatch):
+    now = clock.perf_counter_ns
+    kernel, extra = fusion.linear_clamped, [0]
+
+    def slow(*args):
+        extra[0] += 4_000_000
+        return kernel(*args)
+
+    monkeypatch.setattr(fusion, "linear_clamped", slow)
+    for module in (clock, rounds):
+        monkeypatch.setattr(module, "perf_counter_ns", lambda: now() + extra[0])
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    found = profile(model, x_of(1, 2), rounds=2)
+    assert times(found) == [("0", 4, 10, 500), ("1", 0, 3, 70), ("2", 4, 10, 500), ("3", 0, 3, 70), ("4", 10, 10, 500)]
+    assert [row.fused for row in found.rows] == [False, True, False, True, False]
+    assert found.whole.inference == found.watched.inference == 18
+    assert [line.split()[3] for line in str(found).splitlines()[2:7]] == ["4.000", "fused", "4.000", "fused", "10.000"]
 
 
 @pytest.mark.usefixtures("ticking")

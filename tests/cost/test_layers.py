@@ -140,20 +140,6 @@ def test_activations_are_results_of_ops_on_the_input():
     assert [row.activation for row in summary(model, (3, 8)).rows] == [0, 96, 0, 0]
 
 
-def test_the_peak_is_what_is_alive_at_one_time(backend):
-    """A block's input lives until its sum; without a block, only what a layer reads and writes (and the input)."""
-    n = 4 * 8 * 8 * 4
-    chain = nn.Sequential(*[nn.Conv2d(4, 4, 3, padding=1) for _ in range(4)])
-    found = summary(chain, (4, 8, 8))
-    assert (found.peak, found.activation) == (3 * n, 4 * n)
-    assert found.peak_at == "1"
-    block = nn.Sequential(*[nn.Residual(nn.Conv2d(4, 4, 3, padding=1)) for _ in range(3)])
-    found = summary(block, (4, 8, 8))
-    assert (found.peak, found.peak_at) == (4 * n, "1")
-    pool = nn.Sequential(nn.MaxPool2d(2))
-    assert summary(pool, (4, 8, 8)).peak in (n + n // 4 + k * n // 4 for k in (1, 2)), "with the places of maxima"
-
-
 def test_file_size_is_that_of_the_file(tmp_path):
     for i, model in enumerate((zoo.mobile(), Shared(), nn.Linear(3, 2).double(), nn.ReLU())):
         save_weights(model, tmp_path / str(i))

@@ -6,7 +6,8 @@ import pytest
 from tinydl import Tensor, ops
 from tinydl.cost.macs import _RULES, macs
 from tinydl.modes import observe
-from tinydl.op import OPS
+from tinydl.op import FUSED, OPS
+from tinydl.ops.inference import conv2d_clamped, linear_clamped
 
 GEOMETRY = {"stride": (2, 1), "padding": (0, 0), "dilation": (1, 2), "groups": 2}
 
@@ -19,6 +20,10 @@ CALLS = {
     "cross_correlation": lambda: ops.cross_correlation(ones(2, 4, 7, 8), ones(6, 2, 3, 2), None, **GEOMETRY),
     "conv2d_input_grad": lambda: ops.conv2d_input_grad(ones(2, 6, 3, 6), ones(6, 2, 3, 2), (2, 4, 7, 8), **GEOMETRY),
     "conv2d_weight_grad": lambda: ops.conv2d_weight_grad(ones(2, 6, 3, 6), ones(2, 4, 7, 8), (6, 2, 3, 2), **GEOMETRY),
+    "conv2d_clamped": lambda: conv2d_clamped(
+        ones(2, 4, 7, 8), ones(6, 2, 3, 2), None, None, *GEOMETRY.values(), 0.0, np.inf
+    ),
+    "linear_clamped": lambda: linear_clamped(ones(5, 3), ones(4, 3), None, 0.0, np.inf),
     "linear": lambda: ops.linear(ones(2, 5, 3), ones(4, 3)),
     "linear_input_grad": lambda: ops.linear_input_grad(ones(2, 5, 4), ones(4, 3)),
     "linear_weight_grad": lambda: ops.linear_weight_grad(ones(2, 5, 4), ones(2, 5, 3)),
@@ -40,7 +45,7 @@ def test_every_product_counts_once(name, backend):
 
 
 def test_every_rule_is_checked_and_belongs_to_an_op():
-    assert CALLS.keys() == _RULES.keys() <= OPS.keys()
+    assert CALLS.keys() == _RULES.keys() <= OPS.keys() | FUSED.keys()
 
 
 def test_padding_counts_and_the_rest_does_not():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -54,12 +54,18 @@ class Calls(Generic[C]):
         return self.running[-1]
 
     @contextmanager
-    def of(self, model: Module) -> Iterator[None]:
-        """Watch the modules of `model` inside the block, by hooks that are gone afterwards, whatever happens."""
+    def of(self, model: Module, but: Iterable[Module] = ()) -> Iterator[None]:
+        """Watch the modules of `model` inside the block, by hooks that are gone afterwards, whatever happens.
+
+        The modules `but` are left alone: what they do counts for whoever calls them.
+        """
+        left = {id(module) for module in but}
         handles: list[Handle] = []
         unhooked = [module for module in model.modules() if module._hooks is None]
         try:
             for name, module in model.named_modules():
+                if id(module) in left:
+                    continue
                 handles.append(module.register_forward_pre_hook(self._starter(name or type(model).__name__)))
                 handles.append(module.register_forward_hook(self._end))
             yield

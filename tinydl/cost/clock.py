@@ -8,6 +8,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from tinydl.cost.calls import Call, Calls
+from tinydl.cost.fused import Fusions
 from tinydl.graph import Gradient, Node
 from tinydl.modes import observe
 from tinydl.nn import Module
@@ -29,14 +30,27 @@ class Timing(Call):
         self.forward = self.backward = 0
         self.running = running
         self._inside = 0
-        self._began = perf_counter_ns()
+        self._began = self._resumed = perf_counter_ns()
 
     def finish(self, output: Any) -> None:
         """Stop the forward clock; for the caller this was time inside of another module."""
-        took = perf_counter_ns() - self._began
+        now = perf_counter_ns()
+        took = now - self._began
         self.forward = took - self._inside
         if self.running:
-            self.running[-1]._inside += took
+            self.running[-1].pass_to(took, now)
+
+    def pass_to(self, took: int, now: int) -> None:
+        """Note that `took` nanoseconds until `now` were another call's."""
+        self._inside += took
+        self._resumed = now
+
+    def split(self, name: str, module: Module) -> Timing:
+        """Return a call that took all the time since the last one inside of this call has ended, until now."""
+        part = Timing(name, module, self.running)
+        part.forward = part._began - self._resumed
+        self.pass_to(part.forward, part._began)
+        return part
 
 
 class TimedOp:
@@ -55,23 +69,41 @@ class TimedOp:
         return pairs
 
 
+def _calls() -> Calls[Timing]:
+    calls: Calls[Timing] = Calls(lambda name, module: Timing(name, module, calls.running))
+    return calls
+
+
 @contextmanager
-def timed(model: Module, backward: bool) -> Iterator[list[Timing]]:
+def timed_inference(model: Module, fused: Fusions) -> Iterator[list[Timing]]:
     """Time the calls of the modules of `model` that are made inside the block; the list yielded fills as they end.
 
-    With `backward`, each node recorded inside the block knows the call that recorded it, and a walk back through it,
-    even after the block, adds to that call's backward clock. As a node belongs to one call, this is right for modules
-    with any number of inputs and outputs.
+    Layers that are fused stay fused: all that their kernel does is one call, of the layer with the weights.
     """
-    calls: Calls[Timing] = Calls(lambda name, module: Timing(name, module, calls.running))
+    calls = _calls()
 
-    def mark(op: Op, arrays: Any, options: Any, y: Tensor, kept: Any) -> None:
+    def see(op: Any, arrays: Sequence[Any], options: Any, y: Tensor, kept: Any) -> None:
+        fusion = fused.of(op, arrays)
+        if fusion is not None:
+            calls.ended.append(calls.current.split(fusion.name, fusion.members[0]))
+
+    with calls.of(model, but=fused.members), observe(see):
+        yield calls.ended
+
+
+@contextmanager
+def timed_training(model: Module) -> Iterator[list[Timing]]:
+    """Time the calls of the modules of `model` that are made inside the block, and the way back through them.
+
+    Each node recorded inside the block knows the call that recorded it, and a walk back through it, even after the
+    block, adds to that call's backward clock. As a node belongs to one call, this is right for modules with any number
+    of inputs and outputs.
+    """
+    calls = _calls()
+
+    def mark(op: Any, arrays: Any, options: Any, y: Tensor, kept: Any) -> None:
         if y._node is not None and calls.running:
             y._node.op = TimedOp(op, calls.current)
 
-    with calls.of(model):
-        if backward:
-            with observe(mark):
-                yield calls.ended
-        else:
-            yield calls.ended
+    with calls.of(model), observe(mark):
+        yield calls.ended

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 from tinydl.cost.window import Field, Fields, Seen, Window, joined
-from tinydl.op import Op
+from tinydl.op import Fused, Op
 from tinydl.shapes import Array, Shape, normalize_dim, normalize_dims
 from tinydl.tensor import Tensor
 
@@ -36,7 +36,7 @@ class Tracker:
         known = self._known.get(id(array))
         return None if known is None else known[1]
 
-    def follow(self, op: Op, arrays: Sequence[Any], options: Mapping[str, Any], y: Tensor) -> None:
+    def follow(self, op: Op | Fused, arrays: Sequence[Any], options: Mapping[str, Any], y: Tensor) -> None:
         """Note the field of an op's result."""
         fields = [self.of(array) for array in arrays]
         if any(field is not None for field in fields):
@@ -135,6 +135,11 @@ def _reshaped(seen: Seen, arrays: Any, options: Mapping[str, Any], shape: Shape)
     return Seen(from_end if from_end in same else same[0], seen.window) if same else seen.whole(old)
 
 
+def _dealt(seen: Seen, arrays: Any, options: Mapping[str, Any], shape: Shape) -> Seen:
+    """Only channels change places."""
+    return seen.whole(shape) if seen.axis == 1 else seen
+
+
 def _padded(seen: Seen, arrays: Any, options: Mapping[str, Any], shape: Shape) -> Seen:
     size, jump, start = seen.window
     return Seen(seen.axis, Window(size, jump, start - options["pairs"][seen.axis][0] * jump))
@@ -156,8 +161,9 @@ def _picked(seen: Seen, arrays: Any, options: Mapping[str, Any], shape: Shape) -
 
 
 POINTWISE = frozenset(
-    "abs add channel_affine clamp clone cos div elu erf exp expand gelu hardsigmoid hardswish leaky_relu log maximum "
-    "minimum mish mul neg pow relu relu6 scale_mask sigmoid sign sin softplus sqrt sub swish tanh to where".split()
+    "abs add batch_norm_eval channel_affine clamp clone cos div elu erf exp expand gelu hardsigmoid hardswish "
+    "leaky_relu log maximum minimum mish mul neg pow relu relu6 scale_mask sigmoid sign sin softplus sqrt sub swish "
+    "tanh to where".split()
 )
 """The ops whose result at a place depends on the operands at that place (its own channel's scale and shift aside)."""
 
@@ -175,5 +181,6 @@ RULES: dict[str, Rule] = {
     "constant_pad": _each(_padded),
     "pick": _each(_picked),
     "cat": _cat,
+    "deal_channels": _each(_dealt),
 }
 """The ops that move or join windows; what all others do is `_mixed`."""

@@ -8,6 +8,7 @@ from math import isnan
 from typing import Any
 
 from tinydl import kernels
+from tinydl.cost.fused import fusions
 from tinydl.cost.rounds import Clocks, Times, numbered
 from tinydl.cost.table import Table
 from tinydl.cost.trace import trace
@@ -29,12 +30,14 @@ class TimedRow:
         kind: its class.
         macs: multiply-adds of the whole batch.
         ms: medians over the rounds.
+        fused: whether its inference is part of the time of the layer before it, whose kernel does its work.
     """
 
     name: str
     kind: str
     macs: int
     ms: Times
+    fused: bool = False
 
     @property
     def gflops(self) -> float:
@@ -91,8 +94,8 @@ class Profile:
     def _cells(self, row: TimedRow, total: Times) -> Iterator[str]:
         ms = row.ms
         yield f"{row.macs:,}"
-        yield f"{ms.inference:.3f}"
-        yield _percent(ms.inference, total.inference)
+        yield "fused" if row.fused else f"{ms.inference:.3f}"
+        yield "" if row.fused else _percent(ms.inference, total.inference)
         yield f"{row.gflops:.1f}" if row.macs else ""
         yield from (f"{ms.forward:.3f}", f"{ms.backward:.3f}", _percent(ms.step, total.step))
 
@@ -136,18 +139,20 @@ def profile(model: Module, x: Any, rounds: int = 10, warmup: int = 2, training: 
     """
     inputs = [as_tensor(part) for part in (x if isinstance(x, (tuple, list)) else [x])]
     total = whole(rounds, "rounds", 1) + whole(warmup, "warmup", 0)
-    work = trace(model, inputs).calls
+    work = trace(model, inputs)
+    fused = fusions(model, inputs)
     clocks = Clocks()
     with evaluating(model):
         for n in range(total):
-            clocks.infer(model, inputs, n >= warmup)
+            clocks.infer(model, inputs, fused, n >= warmup)
     if training:
         with undisturbed(model), enable_grad():
             model.train()
             for n in range(total):
                 clocks.train(model, inputs, n >= warmup)
     shown = [(key, w) for key, w in numbered(work) if w.ops or not any(True for _ in w.module.children())]
-    rows = tuple(TimedRow(w.name, w.kind, w.macs, clocks.own(key)) for key, w in shown)
+    guests = {id(module) for module in fused.members} - {id(module) for module in fused.layers}
+    rows = tuple(TimedRow(w.name, w.kind, w.macs, clocks.own(key), id(w.module) in guests) for key, w in shown)
     rest = clocks.rest([key for key, _ in shown])
     batch = inputs[0].shape[0] if inputs and inputs[0].ndim else 1
     return Profile(type(model).__name__, batch, rounds, rows, rest, clocks.whole(), clocks.watched())

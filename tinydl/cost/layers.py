@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tinydl.cost.inputs import Shapes, zeros_for
 from tinydl.cost.macs import CONVENTION
+from tinydl.cost.peak import Peak, inference_peak
 from tinydl.cost.table import Table, by, in_bytes
-from tinydl.cost.trace import Trace, trace
+from tinydl.cost.trace import Work, trace
 from tinydl.cost.window import Window
 from tinydl.nn import Module
 from tinydl.shapes import Shape
@@ -49,17 +50,14 @@ class Summary:
         name: the model's class.
         rows: a row for each call of a layer that holds no other, or that runs ops or has parameters of its own.
         input_shapes: the inputs' shapes, without the batch axis.
-        peak: the most bytes of activations alive at one time in inference, the input included; see
-            `tinydl.cost.trace.trace`.
-        peak_at: the name of the layer that was running then.
+        peak: the most bytes of activations alive at one time in inference, and the layer that was running then.
         file_bytes: the size of the file that `save_weights` writes.
     """
 
     name: str
     rows: tuple[Row, ...]
     input_shapes: tuple[Shape, ...]
-    peak: int
-    peak_at: str
+    peak: Peak
     file_bytes: int
 
     @property
@@ -74,7 +72,7 @@ class Summary:
 
     @property
     def activation(self) -> int:
-        """Bytes of all results together; `peak` is what is needed at one time."""
+        """Bytes that all layers make together; `peak` is what inference needs at one time."""
         return sum(row.activation for row in self.rows)
 
     @property
@@ -104,7 +102,10 @@ class Summary:
         notes = [
             ("MACs", f"{CONVENTION}; one input {' and '.join(map(by, self.input_shapes))}"),
             ("sees", "receptive field in pixels of the input; all: the whole image"),
-            ("memory", f"at most {in_bytes(self.peak)} of activations at one time in inference, in {self.peak_at}"),
+            (
+                "memory",
+                f"inference holds at most {in_bytes(self.peak.bytes)} of activations, at {self.peak.at}",
+            ),
             ("file", f"{in_bytes(self.file_bytes)} ({self.file_bytes:,} bytes) as safetensors"),
         ]
         return Table(f"{self.name}: {self.params:,} parameters, {self.macs:,} MACs", head, lines, totals, 3, notes)
@@ -127,10 +128,10 @@ def _numbers(params: int, macs: int, activation: int, n_bytes: int) -> tuple[str
 def summary(model: Module, input_shape: Shapes) -> Summary:
     """Return what each layer of `model` costs for one input of `input_shape` (without the batch axis).
 
-    The model runs once on zeros, in evaluation mode. A layer that is called twice has two rows; what it shares with an
+    The model runs on zeros, in evaluation mode. A layer that is called twice has two rows; what it shares with an
     earlier row (its parameters, or another layer's) counts in the first one only, so that columns add up to the totals.
     What a module computes by itself (functions, sums, `@`) has a row in its own name. See `tinydl.cost.macs` for what
-    a MAC is, `tinydl.cost.field` for receptive fields.
+    a MAC is, `tinydl.cost.field` for receptive fields, `tinydl.cost.peak` for memory.
 
     Args:
         model: any module.
@@ -146,10 +147,9 @@ def summary(model: Module, input_shape: Shapes) -> Summary:
     Window(size=3, jump=1, start=0)
     """
     inputs = zeros_for(model, input_shape, 1)
-    seen = trace(model, inputs)
-    rows = tuple(_rows(model, seen))
-    shapes = tuple(x.shape[1:] for x in inputs)
-    return Summary(type(model).__name__, rows, shapes, seen.peak, seen.at, file_size(model))
+    peak = inference_peak(model, inputs)
+    rows = tuple(_rows(model, trace(model, inputs)))
+    return Summary(type(model).__name__, rows, tuple(x.shape[1:] for x in inputs), peak, file_size(model))
 
 
 def file_size(model: Module) -> int:
@@ -162,10 +162,10 @@ def file_size(model: Module) -> int:
     return len(unsealed({name: tensor.data for name, tensor in model.state_dict().items()}, {}))
 
 
-def _rows(model: Module, seen: Trace) -> Iterator[Row]:
+def _rows(model: Module, calls: Sequence[Work]) -> Iterator[Row]:
     """Return the rows of all calls, then of layers with parameters that did not run."""
     counted: set[int] = set()
-    for work in seen.calls:
+    for work in calls:
         owned = _owned(work.module, counted)
         if work.ops or owned or not any(True for _ in work.module.children()):
             field = None if work.field is None else (work.field[0].window, work.field[1].window)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -67,3 +68,15 @@ class Live:
         self.n_bytes += size
         self.peak = max(self.peak, self.n_bytes)
         return size
+
+    def follow(self, operands: Sequence[Any], result: Array, kept: Sequence[Any]) -> int:
+        """Count the result of an op, and the arrays it kept beside it, if the memory of one of its operands counts.
+
+        Returns: by how many bytes the result alone has raised the count.
+        """
+        if not any(isinstance(x, np.ndarray) and self.holds(x) for x in operands):
+            return 0
+        made = self.add(result)
+        for array in kept:
+            self.add(array)
+        return made

@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tinydl.op import Op
+from tinydl.op import Fused, Op
 from tinydl.shapes import Array
 
 CONVENTION = "multiply-adds of convolutions (padding included), linear layers and matrix products, nothing else"
 
 
-def macs(op: Op, arrays: Sequence[Any], options: Mapping[str, Any], y: Array) -> int:
+def macs(op: Op | Fused, arrays: Sequence[Any], options: Mapping[str, Any], y: Array) -> int:
     """Return the multiply-adds of one call of `op` on `arrays` with the result `y`.
 
     >>> import numpy as np
@@ -50,6 +50,8 @@ _RULES: dict[str, Callable[..., int]] = {
     "linear": _per_result(lambda weight: weight.shape[1]),
     "linear_input_grad": _per_result(lambda weight: weight.shape[0]),
     "linear_weight_grad": _per_gradient(lambda arrays, options: arrays[1].shape[-1]),
+    "conv2d_clamped": _per_result(_window),
+    "linear_clamped": _per_result(lambda weight: weight.shape[1]),
     "bmm": _per_result(lambda b: b.shape[-2]),
 }
 """Transposed convolutions are `conv2d_input_grad`; the weight gradients are here for models that compute with them."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from tinydl import ops
 from tinydl.cost.calls import Call, tensors
-from tinydl.cost.clock import timed
+from tinydl.cost.clock import timed_inference, timed_training
+from tinydl.cost.fused import Fusions
 from tinydl.nn import Module
 from tinydl.tensor import Tensor
 
@@ -51,10 +52,10 @@ class Clocks:
         self._watched: dict[str, list[float]] = defaultdict(list)
         self._calls: dict[str, list[dict[Key, float]]] = defaultdict(list)
 
-    def infer(self, model: Module, inputs: Sequence[Tensor], counts: bool) -> None:
+    def infer(self, model: Module, inputs: Sequence[Tensor], fused: Fusions, counts: bool) -> None:
         """Run the model, unwatched and watched."""
         ms, _ = _time(lambda: model(*inputs))
-        with timed(model, backward=False) as calls:
+        with timed_inference(model, fused) as calls:
             watched, _ = _time(lambda: model(*inputs))
         if counts:
             self._add("inference", ms, watched, {key: 1e-6 * call.forward for key, call in numbered(calls)})
@@ -63,7 +64,7 @@ class Clocks:
         """Make a training step (without an optimizer), unwatched and watched."""
         forward, y = _time(lambda: model(*inputs))
         backward = _backward(model, y)
-        with timed(model, backward=True) as calls:
+        with timed_training(model) as calls:
             watched, y = _time(lambda: model(*inputs))
         watched_backward = _backward(model, y)
         if counts:
