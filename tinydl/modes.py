@@ -1,15 +1,23 @@
-"""Whether ops record themselves, and whether they look for the first NaN: two switches a thread."""
+"""Whether ops record themselves, whether they look for the first NaN, and who is told of them: switches of a thread."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ContextDecorator
-from typing import Self
+from typing import Any, Self, TypeAlias
+
+Observer: TypeAlias = Callable[..., None]
+"""Called as `observer(op, arrays, options, y, kept)` after each op on Tensors; `y` has its node if it was recorded.
+
+So it is after each fused kernel, whose options stand among the arrays. `kept` is what the op returned beside `y`."""
 
 
 class _Mode(threading.local):
     recording = True
     anomaly = False
+    observer: Observer | None = None
+    watched = False  # one of the two above is on: the only thing that an op has to ask when nobody looks
 
 
 mode = _Mode()
@@ -19,19 +27,22 @@ mode = _Mode()
 class _Switch(ContextDecorator):
     """Sets one of this thread's switches inside a block or function; even an exception brings the old setting back."""
 
-    def __init__(self, name: str, value: bool) -> None:
+    def __init__(self, name: str, value: Any) -> None:
         self._name, self._value = name, value
-        self._before: bool | None = None
+        self._before: list[Any] = []
 
     def __enter__(self) -> Self:
-        if self._before is None:
-            self._before = getattr(mode, self._name)
-        setattr(mode, self._name, self._value)
+        if not self._before:
+            self._before.append(getattr(mode, self._name))
+        self._set(self._value)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        setattr(mode, self._name, self._before)
-        self._before = None
+        self._set(self._before.pop())
+
+    def _set(self, value: Any) -> None:
+        setattr(mode, self._name, value)
+        mode.watched = mode.anomaly or mode.observer is not None
 
     def _recreate_cm(self) -> _Switch:
         """Return a fresh switch for each call of a decorated function, which threads may run at once."""
@@ -74,3 +85,18 @@ def detect_anomaly() -> _Switch:
     Raises: FloatingPointError inside the block, from the forward op or from `backward`.
     """
     return _Switch("anomaly", True)
+
+
+def observe(observer: Observer) -> _Switch:
+    """Tell `observer` of each op on Tensors that this thread runs inside the block (in place of an enclosing one).
+
+    It must not keep the arrays, if they are to be freed as they would be without it.
+
+    >>> from tinydl import ones
+    >>> names = []
+    >>> with observe(lambda op, arrays, options, y, kept: names.append(op.name)):
+    ...     y = ones(2) * 3.0 + 1.0
+    >>> names
+    ['mul', 'add']
+    """
+    return _Switch("observer", observer)

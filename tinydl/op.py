@@ -132,6 +132,8 @@ class Op:
             if needs and mode.recording and result._data.dtype.kind == "f":
                 result._node = self._record(operands, needs, options, result, kept)
                 result._requires_grad = True
+            if mode.watched:
+                self._look(arrays, options, result, kept)
         return result, kept
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -188,12 +190,17 @@ class Op:
         """Return a result as a Tensor; a view shares the version of what it is a view of."""
         if type(result) is not np.ndarray:
             result = np.asarray(result)
-        if mode.anomaly and _has_nan(result) and not any(_has_nan(a) for a in arrays):
-            raise FloatingPointError(f"anomaly: {self.name} made the first NaN, called at {_call_site()}")
         y = Tensor.of(result)
         if self.view and isinstance(operands[0], Tensor) and np.may_share_memory(result, arrays[0]):
             y._version = operands[0]._version
         return y
+
+    def _look(self, arrays: list[Any], options: dict[str, Any], y: Tensor, kept: Sequence[Any]) -> None:
+        """Do what the thread's switches ask for after a call."""
+        if mode.anomaly and _has_nan(y) and not any(_has_nan(a) for a in arrays):
+            raise FloatingPointError(f"anomaly: {self.name} made the first NaN, called at {_call_site()}")
+        if mode.observer is not None:
+            mode.observer(self, arrays, options, y, kept)
 
     def _explained(self, error: ValueError, arrays: list[Any]) -> ValueError:
         """Return NumPy's error, said in our words where it is about broadcasting."""
@@ -268,8 +275,13 @@ class Fused:
             return self.forward(*args)
         if mode.recording and any(t._requires_grad for t in tensors):
             return self.composed(*args)
-        result = self.forward(*[a._data if isinstance(a, Tensor) else a for a in args])
-        return tuple(map(Tensor.of, result)) if isinstance(result, tuple) else Tensor.of(result)
+        arrays = [a._data if isinstance(a, Tensor) else a for a in args]
+        result = self.forward(*arrays)
+        first, *others = result if isinstance(result, tuple) else (result,)
+        y = Tensor.of(first)
+        if mode.observer is not None:
+            mode.observer(self, arrays, {}, y, others)
+        return (y, *map(Tensor.of, others)) if isinstance(result, tuple) else y
 
 
 def op(

@@ -68,11 +68,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_sealed(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write `arrays` and `metadata` as a sealed file. Raises: as `write_atomically`."""
+def unsealed(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    """Return the bytes of a file with `arrays` and `metadata`, zeros where its digest goes."""
     marks = {"tinydl.format": str(FORMAT), "tinydl.sha256": _BLANK.decode()}
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    data = safetensors.numpy.save(contiguous, {**metadata, **marks})
+    return safetensors.numpy.save(contiguous, {**metadata, **marks})
+
+
+def write_sealed(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write `arrays` and `metadata` as a sealed file. Raises: as `write_atomically`."""
+    data = unsealed(arrays, metadata)
     start, end = _find_seal(data)
     write_atomically(path, b"".join([data[:start], hashlib.sha256(data).hexdigest().encode(), data[end:]]))
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tinydl.tensor import Tensor
 
 
+_OPS: dict[Any, str] = {np.add: "add", np.subtract: "sub", np.multiply: "mul", np.true_divide: "div"}
+"""The ops that updates in place stand for, in the eyes of an observer."""
+
+
 def plain(x: Any) -> Any:
     """Return a Tensor's array, a tuple with the Tensors in it replaced by theirs, anything else as it is."""
     return tuple(map(plain, x)) if isinstance(x, tuple) else x._data if isinstance(x, InPlace) else x
@@ -42,6 +46,8 @@ class InPlace:
         target = self._writable(what)
         ufunc(target, plain(other), out=target, casting="same_kind")
         self.mark_changed()
+        if mode.observer is not None:
+            mode.observer(FUNCTIONS[_OPS[ufunc]], [target, plain(other)], {}, self, ())
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:

@@ -7,7 +7,7 @@ own, batch norm is in evaluation with running statistics, all arrays have one dt
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,16 +46,12 @@ def run(modules: Sequence[Module], x: Any) -> Any:
     """Return what the modules make of x, one called after the other."""
     if mode.recording or not isinstance(x, Tensor):
         return _run_recorded(modules, x)
-    i = 0
-    while i < len(modules):
-        group = _group(modules, i)
-        end = i + group.size
+    for group, members in groups(modules):
         if group.size > 1 and _fits(group, x):
             x = _fused_conv(group, x) if isinstance(group.layer, Conv2d) else _fused_linear(group, x)
         else:
-            for module in modules[i:end]:
+            for module in members:
                 x = module(x)
-        i = end
     return x
 
 
@@ -79,6 +75,20 @@ def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
 
 def _is_plain_relu(module: Module | None) -> bool:
     return type(module) is ReLU and module._hooks is None
+
+
+def groups(modules: Sequence[Module]) -> Iterator[tuple[Group, Sequence[Module]]]:
+    """Return (group, the modules in it) for all of `modules`, those in one group that fused kernels can stand for.
+
+    >>> from tinydl.nn.linear import Identity
+    >>> [len(members) for _, members in groups([Linear(2, 2), ReLU(), Identity()])]
+    [2, 1]
+    """
+    i = 0
+    while i < len(modules):
+        group = _group(modules, i)
+        yield group, modules[i : i + group.size]
+        i += group.size
 
 
 def _group(modules: Sequence[Module], i: int) -> Group:
@@ -112,7 +122,7 @@ def _fits(group: Group, x: Tensor) -> bool:
     arrays = [layer.weight, layer.bias]
     if norm is not None:
         arrays += [norm.running_mean, norm.running_var, norm.weight, norm.bias]
-    if any(a is not None and a.dtype is not x.dtype for a in arrays) or x.dtype.kind != "f":
+    if any(a is not None and a.dtype != x.dtype for a in arrays) or x.dtype.kind != "f":
         return False
     if isinstance(layer, Linear):
         return x.ndim == 2 and x.shape[1] == layer.weight.shape[1]

@@ -47,6 +47,10 @@ class Hooks:
         self.after: dict[int, Hook] = {}
         self.backward: dict[int, Hook] = {}
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any hook."""
+        return bool(self.before or self.after or self.backward)
+
     def call(self, module: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run `module.forward` with everything registered around it."""
         for hook in tuple(self.before.values()):
