@@ -19,6 +19,7 @@ LEVELS = [
     ["gradcheck", "nn", "data"],
     ["optim", "storage", "packing", "checkpoint", "zoo", "interrupts"],
     ["plots", "train", "cost", "callbacks"],
+    ["compress"],
     ["config", "experiment"],
     ["lessons", "commands", "cli", "__main__"],
 ]

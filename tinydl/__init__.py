@@ -4,7 +4,7 @@ Names are PyTorch's where PyTorch has them: `import tinydl as torch` runs a prog
 subset.
 """
 
-from tinydl import data, kernels, nn, ops, optim, zoo
+from tinydl import compress, data, kernels, nn, ops, optim, zoo
 from tinydl.autograd import grad
 from tinydl.checkpoint import load, save
 from tinydl.creation import (
@@ -108,6 +108,7 @@ __all__ = [
     "chunk",
     "clamp",
     "clone",
+    "compress",
     "cos",
     "data",
     "detect_anomaly",
