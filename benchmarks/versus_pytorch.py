@@ -3,15 +3,17 @@
 Each engine runs in its own fresh process; the processes take turns, a round each, so that a machine whose speed
 drifts is fair to both. PyTorch runs in both memory layouts, and the ratio is to the better one. Both sides free a 31
 MB array first, which raises glibc's thresholds. Times are medians in ms, float32; a training step is forward, cross
-entropy, backward, Adam.
+entropy, backward, Adam. Below the table: seconds of import, and of the first step with a warm and an empty cache.
 
     python benchmarks/versus_pytorch.py [--networks cnn3 mobile] [--batches 32 128] [--modes train infer]
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,13 +27,14 @@ ENGINES = {"tinydl": ("tinydl", ""), "torch": ("torch", "NCHW"), "torch-cl": ("t
 class Worker:
     """A fresh process with one engine, one network."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], **environment: str) -> None:
         here = Path(__file__).parent
         self.process = subprocess.Popen(
             [sys.executable, str(here / "engine_worker.py"), json.dumps(job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | environment,
         )
         self.start = self._answer()
 
@@ -79,8 +82,30 @@ def compare(network: str, batch: int, mode: str, args: argparse.Namespace) -> di
     return found
 
 
+def starts(network: str, threads: int, peer: bool) -> None:
+    """Print seconds of import and of the first training step at batch 32, the best of three fresh processes."""
+    job = {"network": network, "batch": 32, "mode": "train", "threads": threads, "steps": 1, "layout": "NCHW"}
+
+    def best(engine: str, n: int = 3, **environment: str) -> tuple[float, float]:
+        found = []
+        for _ in range(n):
+            worker = Worker({**job, "engine": engine}, **environment)
+            found.append((worker.start["import"], worker.start["first"]))
+            worker.close()
+        return min(f[0] for f in found), min(f[1] for f in found)
+
+    with tempfile.TemporaryDirectory() as empty:
+        _, cold = best("tinydl", 1, TINYDL_CACHE=empty)
+    imported, warm = best("tinydl")
+    line = f"{network:10} {imported:7.2f} {warm:17.2f} {cold:17.2f}"
+    if peer:
+        imported, first = best("torch")
+        line += f" {imported:15.2f} {first:14.2f}"
+    print(line, flush=True)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--batches", nargs="*", type=int, default=[32, 128])
@@ -88,6 +113,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--starts", nargs="*", default=["cnn3", "mobile"], choices=list(NETWORKS), help="time the start"
+    )
     parser.add_argument("--no-peer", dest="peer", action="store_false", help="time tinydl alone")
     args = parser.parse_args()
     print(describe(args.threads))
@@ -109,6 +137,10 @@ def main() -> None:
                 print(f"{network:10} {mode:6} {batch:5} {ours['ms']:8.3f} {rest}", flush=True)
     if ratios:
         print(f"ratio to PyTorch's better layout: median {median(ratios):.2f}, worst {max(ratios):.2f}")
+    if args.starts:
+        print("seconds     import  first step, warm  first, empty cache  PyTorch import  its first step")
+    for network in args.starts:
+        starts(network, args.threads, args.peer)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ LEVELS = [
     ["dtypes", "modes", "methods", "graph", "tensor", "rule", "op", "autograd", "creation", "names"],
     ["ops"],
     ["gradcheck", "nn", "data"],
-    ["optim", "zoo", "storage", "packing", "checkpoint", "interrupts"],
+    ["optim", "storage", "packing", "checkpoint", "zoo", "interrupts"],
     ["plots", "train", "cost", "callbacks"],
     ["config", "experiment"],
-    ["commands", "cli", "__main__"],
+    ["lessons", "commands", "cli", "__main__"],
 ]
 """Top-level modules, the lowest first; within a level a module may import those that stand before it."""
 

@@ -164,7 +164,7 @@ def test_usage_errors_and_help():
     assert run().returncode == 2
     help_text = run("--help").stdout
     assert "examples:" in help_text
-    assert all(name in help_text for name in ("train", "evaluate", "predict", "summary", "warmup", "data"))
+    assert all(name in help_text for name in ("train", "evaluate", "predict", "summary", "warmup", "data", "lessons"))
     assert re.fullmatch(r"tinydl \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
@@ -202,3 +202,38 @@ def test_data_picture(tmp_path, capsys):
 def test_every_setting_is_an_option():
     options = build_parser()._subparsers._group_actions[0].choices["train"]._option_string_actions
     assert {f"--{name.replace('_', '-')}" for name in RunConfig.__dataclass_fields__} <= options.keys()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The command lines that would have been run."""
+    calls = []
+
+    def run_it(command, cwd, check):
+        calls.append((command[1:], str(cwd)))
+        return subprocess.CompletedProcess(command, 7)
+
+    monkeypatch.setattr("tinydl.commands.subprocess.run", run_it)
+    return calls
+
+
+def test_lessons_are_copied_and_opened(tmp_path, monkeypatch, capsys, started):
+    monkeypatch.setattr("tinydl.commands.find_spec", lambda name: name)
+    folder = tmp_path / "mine"
+    assert main(["lessons", str(folder), "--", "--no-browser"]) == 7
+    assert started == [(["-m", "jupyterlab", "--no-browser", "01_a_derivative_by_hand.ipynb"], str(folder))]
+    first = folder / "01_a_derivative_by_hand.ipynb"
+    first.write_text("mine")
+    assert main(["lessons", str(folder), "--copy-only"]) == 0
+    assert len(started) == 1
+    assert first.read_text() == "mine"
+    assert "kept as you left them: 01_a_derivative_by_hand.ipynb" in capsys.readouterr().out
+
+
+def test_lessons_without_jupyterlab_say_how_to_get_it(tmp_path, monkeypatch, capsys, started):
+    monkeypatch.setattr("tinydl.commands.find_spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    assert main(["lessons"]) == 0
+    assert started == []
+    assert (tmp_path / "tinydl-lessons" / "01_a_derivative_by_hand.ipynb").exists()
+    assert "-m pip install jupyterlab, then once more: tinydl lessons tinydl-lessons" in capsys.readouterr().out

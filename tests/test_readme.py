@@ -22,7 +22,7 @@ def test_the_example_runs(monkeypatch, capsys):
 
 def test_the_places_exist():
     table = README[README.index("## Where to read next") :]
-    package = "tinydl/", "tests/", "benchmarks/"
+    package = "tinydl/", "tests/", "benchmarks/", "notebooks/"
     named = [name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`([^`]+)`", row)]
     assert len(named) > 8
     for name in named:

@@ -45,6 +45,11 @@ def test_dtypes_of_what_is_given(data, dtype):
     assert np.array_equal(made.data, np.asarray(data))
 
 
+def test_float64_that_is_asked_for_keeps_every_digit():
+    assert tensor(0.1, dtype=np.float64).item() == 0.1
+    assert tensor([[0.1]], dtype=np.float64).tolist() == [[0.1]]
+
+
 def test_tensors_in_lists_are_stacked():
     assert Tensor([Tensor(1.0), Tensor(2.0)]).tolist() == [1, 2]
     assert as_array([Tensor([1.0]), [2.0]]).tolist() == [[1], [2]]

@@ -1,4 +1,4 @@
-"""The command line: `tinydl train`, `evaluate`, `predict`, `summary`, `warmup`, `data`."""
+"""The command line: `tinydl train`, `evaluate`, `predict`, `summary`, `warmup`, `data`, `lessons`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ examples:
   tinydl train --resume runs/convnet-auto-seed0  go on where a run was interrupted
   tinydl predict four.png nine.png               what the newest run sees in pictures
   tinydl summary mobile                          layers, parameters, multiply-adds
+  tinydl lessons                                 learn how all of this works, in JupyterLab
 """
 
 
@@ -139,6 +140,11 @@ def _add_others(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser("data", help="fetch a data set and say what it holds")
     parser.add_argument("name", nargs="?", choices=DATASETS, default="auto")
     parser.add_argument("--picture", metavar="PNG", help="draw the first 100 images")
+
+    parser = commands.add_parser("lessons", help="copy the lessons to a folder of yours and open them in JupyterLab")
+    parser.add_argument("folder", nargs="?", default="tinydl-lessons", help="where to (default: tinydl-lessons)")
+    parser.add_argument("jupyter", nargs="*", help="options for JupyterLab, after --")
+    parser.add_argument("--copy-only", action="store_true", help="do not start JupyterLab")
 
 
 if __name__ == "__main__":

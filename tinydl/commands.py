@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from argparse import Namespace
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from tinydl.cost import summary as cost_summary
 from tinydl.data import ImageDataset, cache_folder, load, normalize_digit
 from tinydl.experiment import Experiment, make_model, make_optimizer, test_loader
 from tinydl.kernels.threads import set_num_threads
+from tinydl.lessons.shelf import copy_to, notebooks
 from tinydl.nn import Module
 from tinydl.nn.functional import cross_entropy
 from tinydl.ops import softmax
@@ -180,6 +184,22 @@ def data(args: Namespace) -> int:
     return 0
 
 
+def lessons(args: Namespace) -> int:
+    """Copy the notebooks to a folder of the reader's and open the first in JupyterLab, or say how to get that."""
+    folder = Path(args.folder)
+    copied = copy_to(folder)
+    print(f"{folder}/: {len(copied.new)} files new, {len(copied.same)} there already")
+    if copied.kept:
+        print(f"kept as you left them: {', '.join(copied.kept)} (for clean copies, name another folder)")
+    if args.copy_only:
+        return 0
+    if find_spec("jupyterlab") is None:
+        print(f"to open them: {sys.executable} -m pip install jupyterlab, then once more: tinydl lessons {folder}")
+        return 0
+    command = [sys.executable, "-m", "jupyterlab", *args.jupyter, notebooks()[0].name]
+    return subprocess.run(command, cwd=folder, check=False).returncode
+
+
 COMMANDS: dict[str, Any] = {
     "train": train,
     "evaluate": evaluate_run,
@@ -187,4 +207,5 @@ COMMANDS: dict[str, Any] = {
     "summary": summary,
     "warmup": warmup,
     "data": data,
+    "lessons": lessons,
 }

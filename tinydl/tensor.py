@@ -17,7 +17,8 @@ from tinydl.shapes import Array, Shape
 def as_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
     """Return `data` as an array of a dtype the engine computes in; an array that fits is not copied.
 
-    Python floats become float32, Python integers int64 (as in PyTorch); arrays keep their dtype.
+    Python floats become float32, Python integers int64 (as in PyTorch) unless `dtype` says otherwise; arrays keep their
+    dtype.
 
     Raises: TypeError for object, string, complex and float16 data, naming `name`.
 
@@ -35,7 +36,7 @@ def as_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
             array = np.asarray(data)
         except ValueError as error:
             raise TypeError(f"{name} is not a rectangular array: {error}") from None
-        if array.dtype == np.float64 and not _has_float64(data):
+        if dtype is None and array.dtype == np.float64 and not _has_float64(data):
             array = array.astype(FLOAT32)
     array = native(array, name)
     return array if dtype is None else array.astype(check_dtype(dtype), copy=False)

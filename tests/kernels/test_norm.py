@@ -105,6 +105,13 @@ def test_twins_agree_in_every_layout(lay_out: LayOut, data: st.DataObject) -> No
     _assert_close(fast.batch_norm(x, *affine, 1e-2), wanted, dtype)
     grad_arguments = g, x, affine[0], lay_out(wanted[1]), lay_out(wanted[3])
     _assert_close(fast.batch_norm_grad(*grad_arguments), reference.batch_norm_grad(*grad_arguments), dtype, ulps=500)
+    rectified = reference.batch_norm(x, *affine, 1e-2, True)
+    _assert_close(fast.batch_norm(x, *affine, 1e-2, True), rectified, dtype)
+    assert (rectified[0] == np.maximum(wanted[0], 0)).all()
+    grad_arguments = *grad_arguments, lay_out(rectified[0])
+    _assert_close(fast.batch_norm_grad(*grad_arguments), reference.batch_norm_grad(*grad_arguments), dtype, ulps=500)
+    masked = np.where(rectified[0] > 0, g, 0), *grad_arguments[1:5]
+    _assert_close(reference.batch_norm_grad(*grad_arguments), reference.batch_norm_grad(*masked), dtype)
     _assert_close((fast.channel_affine(x, weight, bias),), (reference.channel_affine(x, weight, bias),), dtype)
     statistics = lay_out(wanted[1]), lay_out(wanted[2])
     fixed = [kernels.batch_norm_eval(x, *statistics, *affine, 1e-2) for kernels in (fast, reference)]

@@ -258,3 +258,18 @@ def test_absurd_omp_num_threads_is_ignored(value: str, monkeypatch: pytest.Monke
     assert threads._default_num_threads() == plain
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert threads._default_num_threads() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system moves no threads on request")
+def test_a_helper_on_the_givers_processor_steps_aside_and_is_free_again(monkeypatch):
+    """On one processor the slices would run one after the other."""
+    allowed = os.sched_getaffinity(0)
+    asked = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda who, cpus: asked.append((who, set(cpus))))
+    monkeypatch.setattr(threads, "current_cpu", lambda: min(allowed))
+    monkeypatch.setattr(threads, "_pool", [])
+    monkeypatch.setattr(threads, "_num_threads", 2)
+    for _ in range(3):
+        threads.run(lambda start, stop, worker: None, 2, grain=1)
+    others = allowed - {min(allowed)}
+    assert asked == ([(0, others), (0, allowed)] if others else [])

@@ -59,6 +59,33 @@ def test_equal_to_the_modules_one_by_one(name, calls):
     np.testing.assert_allclose(y.data, wanted.data, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "norm, shape", [(nn.BatchNorm1d, (8, 4)), (nn.BatchNorm1d, (3, 4, 5)), (nn.BatchNorm2d, (2, 4, 3, 5))]
+)
+def test_batch_norm_and_relu_learn_as_one_by_one(norm, shape):
+    rng = np.random.default_rng(4)
+    x, g = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    found = []
+    for together in (True, False):
+        modules = norm(4), nn.ReLU()
+        leaf = Tensor(x.copy(), requires_grad=True)
+        y = nn.Sequential(*modules)(leaf) if together else modules[1](modules[0](leaf))
+        y.backward(g)
+        assert (y.data == 0).any()
+        gradients = [p.grad.data for p in modules[0].parameters()]
+        found.append([y.data, leaf.grad.data, *gradients, *(b.data for b in modules[0].buffers())])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_hook_between_batch_norm_and_relu_sees_negative_numbers():
+    modules = nn.BatchNorm1d(2), nn.ReLU()
+    seen = []
+    modules[0].register_forward_hook(lambda m, args, y: seen.append(y.data.min()))
+    nn.Sequential(*modules)(Tensor(np.array([[1.0, 2.0], [3.0, -4.0]], np.float32)))
+    assert seen[0] < 0
+
+
 def test_fused_wherever_the_input_comes_from(calls):
     """Some results carry a dtype that is equal to float32, but not the same object."""
     rng = np.random.default_rng(4)

@@ -105,6 +105,14 @@ def batch_norm_grad(g: Any, x: Any, weight: Any = None) -> Any:
     return FUSED["batch_norm_grad"](g, x, weight, plain.mean(axes), 1 / np.sqrt(plain.var(axes) + EPS), EPS)
 
 
+def batch_norm_relu_grad(g: Any, x: Any, weight: Any = None) -> Any:
+    plain = x if isinstance(x, np.ndarray) else x.data
+    axes = (0, *range(2, plain.ndim))
+    y = np.where(np.arange(plain.size).reshape(plain.shape) % 3, 1.0, 0.0)
+    rstd = 1 / np.sqrt(plain.var(axes) + EPS)
+    return FUSED["batch_norm_relu_grad"](g, x, y, weight, plain.mean(axes), rstd, EPS)
+
+
 def standardize_grad(g: Any, x: Any) -> Any:
     plain = x if isinstance(x, np.ndarray) else x.data
     rstd = 1 / np.sqrt(plain.var(1) + EPS)
@@ -120,6 +128,10 @@ def training(x: Any, weight: Any = None, bias: Any = None) -> Any:
     return FUNCTIONS["batch_norm"](x, None, None, weight, bias, True, eps=EPS)
 
 
+def rectified(x: Any, weight: Any, bias: Any) -> Any:
+    return FUNCTIONS["batch_norm"](x, None, None, weight, bias, True, eps=EPS, relu=True)
+
+
 for shape in ((4, 2), (2, 2, 3), (2, 2, 2, 3)):
     x, v = normal(*shape), positive(2)
     case("batch_norm", f"training {shape}", x, v, normal(2), call=training)
@@ -131,6 +143,10 @@ for shape in ((4, 2), (2, 2, 3), (2, 2, 2, 3)):
     case("batch_norm_grad", str(shape), normal(*shape), x, v, call=batch_norm_grad)
     call = with_options("batch_norm_train", EPS)
     case("batch_norm_train", str(shape), x, v, normal(2), call=call)
+    call = with_options("batch_norm_relu_train", EPS)
+    case("batch_norm_relu_train", str(shape), x, v, normal(2), call=call)
+    case("batch_norm_relu_grad", str(shape), normal(*shape), x, v, call=batch_norm_relu_grad)
+    case("batch_norm", f"training with ReLU {shape}", x, v, normal(2), call=rectified)
 case("batch_norm", "training, no affine", normal(3, 2, 2), call=training)
 case("batch_norm", "evaluation, no affine", normal(3, 2, 2), call=evaluation)
 case("batch_norm", "training, weight only", normal(3, 2, 2), positive(2), call=training)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -35,8 +36,14 @@ class Spin(Protocol):
     def __call__(self, tell: Array, value: int, flag: Array, ticket: int, pause: bool) -> bool: ...
 
 
+APART = 0.02
+"""Seconds from one step aside to the next: where other programs keep every processor busy, moving helps nobody."""
+
 spin: Spin | None = None
 """How a thread waits before it sleeps; compiled/spin.py puts its function here."""
+
+current_cpu: Callable[[], int] | None = None
+"""Tells which processor a thread runs on; compiled/spin.py puts its function here where there is one."""
 
 _pool: list[_Helper] = []
 _pool_in_use = threading.Lock()
@@ -153,6 +160,8 @@ class _Helper(threading.Thread):
         # 128 bytes apart, so that no cache line is shared.
         self._given, self._done, self._unused = np.zeros((3, 16), np.int64)
         self._ticket = 0
+        self._giver = -1
+        self._moved = 0.0
         self._finished = True
         self._error: BaseException | None = None
         self.start()
@@ -161,6 +170,7 @@ class _Helper(threading.Thread):
         self._finished = False
         self._end = SimpleQueue()  # the old one may hold the token of an end that was seen by spinning
         self._ticket += 1
+        self._giver = current_cpu() if current_cpu is not None else -1
         self._jobs.put((task, start, stop, worker))
         self._given[0] = self._ticket
 
@@ -186,6 +196,8 @@ class _Helper(threading.Thread):
 
     def _do(self, task: Task, start: int, stop: int, worker: int) -> None:
         """Run one task; its arrays die with this frame, not with the next task."""
+        if current_cpu is not None and current_cpu() == self._giver and time.monotonic() > self._moved + APART:
+            self._step_aside()
         try:
             task(start, stop, worker)
         except BaseException as error:
@@ -193,6 +205,19 @@ class _Helper(threading.Thread):
         finally:
             self._finished = True
             self._end.put(None)
+
+    def _step_aside(self) -> None:
+        """Leave the giver's processor to the giver, once; from there the system may move this thread as it likes.
+
+        Linux may keep two threads that wake each other on one processor for a second, the other one idle: then the
+        slices ran one after the other, and a layer of 290 µs took 560.
+        """
+        self._moved = time.monotonic()
+        allowed = os.sched_getaffinity(0)
+        others = allowed - {self._giver}
+        if others:
+            os.sched_setaffinity(0, others)
+            os.sched_setaffinity(0, allowed)
 
 
 class _BlasThreads:

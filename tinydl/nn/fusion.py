@@ -1,4 +1,4 @@
-"""What `Sequential` runs as one kernel where nothing is recorded: weights, their batch norm, their activation.
+"""What `Sequential` runs as one kernel: batch norm and ReLU; where nothing is recorded, with the weights before them.
 
 Modules are fused only where that does what calling them would: no hook is on them, no subclass has a `forward` of its
 own, batch norm is in evaluation with running statistics, all arrays have one dtype. Everything else is called in turn.
@@ -17,7 +17,7 @@ from tinydl.nn.activation import ReLU, ReLU6
 from tinydl.nn.conv import Conv2d
 from tinydl.nn.linear import Linear
 from tinydl.nn.module import Module
-from tinydl.nn.norm import BatchNorm2d
+from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
 from tinydl.ops.geometry import convolution
 from tinydl.ops.inference import conv2d_clamped, linear_clamped
 from tinydl.shapes import Array
@@ -45,9 +45,7 @@ class Group(NamedTuple):
 def run(modules: Sequence[Module], x: Any) -> Any:
     """Return what the modules make of x, one called after the other."""
     if mode.recording or not isinstance(x, Tensor):
-        for module in modules:
-            x = module(x)
-        return x
+        return _run_recorded(modules, x)
     for group, members in groups(modules):
         if group.size > 1 and _fits(group, x):
             x = _fused_conv(group, x) if isinstance(group.layer, Conv2d) else _fused_linear(group, x)
@@ -55,6 +53,28 @@ def run(modules: Sequence[Module], x: Any) -> Any:
             for module in members:
                 x = module(x)
     return x
+
+
+def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
+    """Call the modules in turn; batch norm and a ReLU behind it share their passes over memory, both ways."""
+    i = 0
+    while i < len(modules):
+        module, following = modules[i], modules[i + 1] if i + 1 < len(modules) else None
+        i += 1
+        if (
+            isinstance(module, BatchNorm1d | BatchNorm2d)
+            and _is_plain_relu(following)
+            and _computes_as(module, BatchNorm2d)
+        ):
+            x = module.normalize(x, relu=True)
+            i += 1
+        else:
+            x = module(x)
+    return x
+
+
+def _is_plain_relu(module: Module | None) -> bool:
+    return type(module) is ReLU and module._hooks is None
 
 
 def groups(modules: Sequence[Module]) -> Iterator[tuple[Group, Sequence[Module]]]:

@@ -75,17 +75,21 @@ class _BatchNorm(_Norm):
 
     def forward(self, input: Any) -> Any:
         """Return x normalised by the batch's statistics in training, by the running ones in evaluation."""
+        return self.normalize(input, relu=False)
+
+    def normalize(self, input: Any, relu: bool) -> Any:
+        """Return `forward(input)`, or max(forward(input), 0) with `relu`."""
         shape = tuple(input.shape)
         if len(shape) not in self.axes:
             raise ValueError(
                 f"{type(self).__name__}: input needs {' or '.join(map(str, self.axes))} axes, got shape {shape}"
             )
         if self.num_batches_tracked is None:
-            return ops.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
+            return ops.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps, relu)
         seen = int(self.num_batches_tracked.item()) + 1
         momentum = 1.0 / seen if self.momentum is None else self.momentum
         y = ops.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
+            input, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps, relu
         )
         if self.training:
             self.num_batches_tracked.fill_(seen)

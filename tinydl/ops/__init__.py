@@ -70,7 +70,15 @@ from tinydl.ops.movement import (
     unsqueeze,
 )
 from tinydl.ops.noise import drop_path, dropout, scale_mask
-from tinydl.ops.norm import batch_norm, batch_norm_train, channel_affine, group_norm, layer_norm, standardize
+from tinydl.ops.norm import (
+    batch_norm,
+    batch_norm_relu_train,
+    batch_norm_train,
+    channel_affine,
+    group_norm,
+    layer_norm,
+    standardize,
+)
 from tinydl.ops.piecewise import hardsigmoid, hardswish, leaky_relu, relu, relu6
 from tinydl.ops.pool import (
     adaptive_avg_pool,
@@ -125,6 +133,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool_grad",
     "batch_norm",
+    "batch_norm_relu_train",
     "batch_norm_train",
     "binary_cross_entropy_with_logits",
     "bitwise_and",

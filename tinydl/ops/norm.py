@@ -17,6 +17,8 @@ from tinydl.methods import plain
 from tinydl.op import composite, fused, op
 from tinydl.ops.elementwise import sqrt, to
 from tinydl.ops.movement import reshape
+from tinydl.ops.piecewise import relu as rectified
+from tinydl.ops.piecewise import relu_grad
 from tinydl.ops.reduce import mean, sum
 from tinydl.shapes import Array, Shape
 from tinydl.tensor import Tensor
@@ -70,6 +72,30 @@ def batch_norm_grad_composed(g: Any, x: Any, weight: Any, mean_: Array, rstd_: A
     return gx if weight is None else gx * _per_channel(weight, ndim), gw, gb
 
 
+@op("..., C, C", keeps=("mean", "var", "rstd"), kernel=True)
+def batch_norm_relu_train(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
+    """Return max(batch_norm_train(x, …), 0) in the same pass; keeps the statistics."""
+    return kernels.batch_norm(x, weight, bias, eps, True)
+
+
+@batch_norm_relu_train.vjp()
+def batch_norm_relu_train_vjp(g: Any, x: Any, y: Any, weight: Any, mean: Array, rstd: Array, eps: float) -> Any:
+    """That of batch norm, of the g that ReLU let through."""
+    return batch_norm_relu_grad(g, x, y, weight, mean, rstd, eps)
+
+
+@fused
+def batch_norm_relu_grad(g: Any, x: Any, y: Any, weight: Any, mean: Array, rstd: Array, eps: float) -> Any:
+    """Return (gx, gw, gb) of batch norm with ReLU behind it: `batch_norm_grad` with g = 0 where y ≤ 0."""
+    return kernels.batch_norm_grad(g, x, weight, mean, rstd, y)
+
+
+@batch_norm_relu_grad.composition
+def batch_norm_relu_grad_composed(g: Any, x: Any, y: Any, weight: Any, mean_: Array, rstd_: Array, eps: float) -> Any:
+    """The same op by op."""
+    return batch_norm_grad_composed(relu_grad(g, y), x, weight, mean_, rstd_, eps)
+
+
 @op("..., C, C", kernel=True)
 def channel_affine(x: Any, scale: Any, shift: Any) -> Any:
     """Return x · scale[c] + shift[c] for x (N, C, …).
@@ -108,11 +134,13 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    relu: bool = False,
 ) -> Any:
     """Normalise each channel of x (N, C, …), by the batch's statistics in training, by the running ones otherwise.
 
     y = weight · (x − mean) / √(var + ε) + bias. In training the running statistics move in place:
-    running ← (1 − momentum) · running + momentum · batch, where the batch variance is the unbiased one.
+    running ← (1 − momentum) · running + momentum · batch, where the batch variance is the unbiased one. With `relu` the
+    result is max(y, 0); in training that costs no pass of its own, forward or backward.
 
     Raises: ValueError for shapes that do not fit, one value a channel in training, missing statistics in evaluation.
 
@@ -134,11 +162,13 @@ def batch_norm(
         if v is not None and tuple(v.shape) != (shape[1],):
             raise ValueError(f"batch_norm: {name} has shape {tuple(v.shape)}, but axis C is {shape[1]} in x {shape}")
     if not training:
-        return _batch_norm_eval(x, running_mean, running_var, weight, bias, eps)
+        y = _batch_norm_eval(x, running_mean, running_var, weight, bias, eps)
+        return rectified(y) if relu else y
     n = int(np.prod(shape, dtype=np.int64)) // max(shape[1], 1)
     if n < 2:
         raise ValueError(f"batch_norm: training needs more than 1 value a channel, x {shape} has {n}")
-    y, (mean, var, _) = batch_norm_train.run((x, weight, bias, eps), {})
+    train = batch_norm_relu_train if relu else batch_norm_train
+    y, (mean, var, _) = train.run((x, weight, bias, eps), {})
     for running, batch in ((running_mean, mean), (running_var, var * (n / (n - 1)))):
         if running is not None:
             _move(running, batch, momentum)

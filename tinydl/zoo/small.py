@@ -13,15 +13,21 @@
 from __future__ import annotations
 
 from tinydl import nn
+from tinydl.zoo.blocks import ConvNormActivation, DepthwiseSeparable
+from tinydl.zoo.registry import Paper, network
+from tinydl.zoo.weights import Weights, loaded
+
+_OWN = Paper("no paper: a network of these lessons and benchmarks", (1, 28, 28))
 
 
-def mlp(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> nn.Sequential:
+@network(_OWN)
+def mlp(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0, weights: Weights = None) -> nn.Sequential:
     """Return the multi-layer perceptron 784-256-128-10.
 
     >>> sum(p.numel() for p in mlp().parameters())
     235146
     """
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Flatten(),
         nn.Linear(784 * in_channels, 256),
         nn.ReLU(),
@@ -31,15 +37,17 @@ def mlp(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> nn
         nn.Dropout(dropout),
         nn.Linear(128, num_classes),
     )
+    return loaded(model, weights)
 
 
-def cnn1(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> nn.Sequential:
+@network(_OWN)
+def cnn1(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0, weights: Weights = None) -> nn.Sequential:
     """Return one convolution and a large dense layer: few MACs, many parameters.
 
     >>> sum(p.numel() for p in cnn1().parameters())
     693962
     """
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Conv2d(in_channels, 32, 3),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -49,15 +57,17 @@ def cnn1(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> n
         nn.Dropout(dropout),
         nn.Linear(128, num_classes),
     )
+    return loaded(model, weights)
 
 
-def cnn3(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> nn.Sequential:
+@network(_OWN)
+def cnn3(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0, weights: Weights = None) -> nn.Sequential:
     """Return three convolutions and a small head: few parameters, three times cnn1's MACs.
 
     >>> sum(p.numel() for p in cnn3().parameters())
     93322
     """
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Conv2d(in_channels, 32, 3),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -72,15 +82,19 @@ def cnn3(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> n
         nn.Dropout(dropout),
         nn.Linear(64, num_classes),
     )
+    return loaded(model, weights)
 
 
-def lenetish(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> nn.Sequential:
+@network(_OWN)
+def lenetish(
+    num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0, weights: Weights = None
+) -> nn.Sequential:
     """Return the small network of many PyTorch tutorials, after LeNet-5.
 
     >>> sum(p.numel() for p in lenetish().parameters())
     21840
     """
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Conv2d(in_channels, 10, 5),
         nn.MaxPool2d(2),
         nn.ReLU(),
@@ -93,15 +107,11 @@ def lenetish(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) 
         nn.Dropout(dropout),
         nn.Linear(50, num_classes),
     )
+    return loaded(model, weights)
 
 
-def _conv_bn_relu(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """Return convolution (same size at stride 1), batch norm, ReLU."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-
-
-def mobile(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> nn.Sequential:
+@network(Paper("after Howard et al. 2017, arXiv:1704.04861", (1, 28, 28)))
+def mobile(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0, weights: Weights = None) -> nn.Sequential:
     """Return a MobileNetV1 in small: depthwise-separable blocks, global average.
 
     Source: Howard et al. 2017, MobileNets, arXiv:1704.04861, section 3.1.
@@ -109,27 +119,32 @@ def mobile(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) ->
     >>> sum(p.numel() for p in mobile().parameters())
     36874
     """
-    layers = _conv_bn_relu(in_channels, 16, 3, 2)
+    layers = list(ConvNormActivation(in_channels, 16, 3, 2))
     for inputs, outputs, stride in ((16, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2), (128, 128, 1)):
-        layers += _conv_bn_relu(inputs, inputs, 3, stride, groups=inputs) + _conv_bn_relu(inputs, outputs, 1)
+        block = DepthwiseSeparable(inputs, outputs, stride, activation=nn.ReLU)
+        layers += [*block[0], *block[1]]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(128, num_classes)]
-    return nn.Sequential(*layers, *head)
+    return loaded(nn.Sequential(*layers, *head), weights)
 
 
-def convnet(num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0) -> nn.Sequential:
+@network(_OWN)
+def convnet(
+    num_classes: int = 10, in_channels: int = 1, dropout: float = 0.0, weights: Weights = None
+) -> nn.Sequential:
     """Return three conv-BN-ReLU stages of 16, 32, 64 channels, each halved by max pooling, and a linear classifier.
 
     >>> sum(p.numel() for p in convnet().parameters())
     29178
     """
-    return nn.Sequential(
-        *_conv_bn_relu(in_channels, 16, 3),
+    model = nn.Sequential(
+        *ConvNormActivation(in_channels, 16, 3),
         nn.MaxPool2d(2),
-        *_conv_bn_relu(16, 32, 3),
+        *ConvNormActivation(16, 32, 3),
         nn.MaxPool2d(2),
-        *_conv_bn_relu(32, 64, 3),
+        *ConvNormActivation(32, 64, 3),
         nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Dropout(dropout),
         nn.Linear(64 * 3 * 3, num_classes),
     )
+    return loaded(model, weights)

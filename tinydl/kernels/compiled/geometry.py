@@ -56,6 +56,14 @@ class Geometry(NamedTuple):
         """How many of them an image takes, borders aside."""
         return self.y.height * self.y.width * self.kernel[0] * self.kernel[1] * self.groups * self.c * self.o
 
+    @property
+    def work(self) -> int:
+        """How long an image takes, in multiplications: a number read or written costs as much as eight of them.
+
+        So a pointwise convolution of few channels a group, which is bound by memory, counts for what it takes.
+        """
+        return self.multiplications + 8 * (self.x.size + self.y.size)
+
 
 class Phase(NamedTuple):
     """Evenly spaced places of the result, first + m·step, and what they see of the source along one axis.

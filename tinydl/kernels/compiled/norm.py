@@ -44,13 +44,13 @@ def _wide(values: Array, width: int, dtype: np.dtype[Any]) -> Array:
     return wide
 
 
-def _sums_of(loop: Callable[..., None], arrays: tuple[Array, ...], wide: Array) -> Array:
-    """Return (threads, 2, width): what `loop(sums, *arrays, wide)` adds to sums, for each thread's wide rows."""
+def _sums_of(loop: Callable[..., None], arrays: tuple[Array, ...], wide: Array, *others: float) -> Array:
+    """Return (threads, 2, width): what `loop(sums, *arrays, wide, *others)` adds to sums, for each thread's rows."""
     width, size = max(wide.size, 1), arrays[0].size
     sums: Array = np.zeros((threads.num_threads(), 2, wide.size))
 
     def task(start: int, stop: int, worker: int) -> None:
-        loop(sums[worker], *[a[start * width : stop * width] for a in arrays], wide)
+        loop(sums[worker], *[a[start * width : stop * width] for a in arrays], wide, *others)
 
     threads.run(task, -(-size // width), GRAIN // width + 1)
     return sums
@@ -128,17 +128,20 @@ def _statistics(
 
 
 @njit
-def _affine(y: Array, x: Array, origin: Array, scale: Array, shift: Array) -> None:
-    """Set y = (x − origin)·scale + shift on wide rows."""
-    width = origin.size
+def _affine(y: Array, x: Array, origin: Array, scale: Array, shift: Array, low: float) -> None:
+    """Set y = (x − origin)·scale + shift on wide rows, or `low` where that is not above it."""
+    width, least = origin.size, y.dtype.type(low)
     for i in range(0, x.size, width):
         y_row, row = y[i : i + width], x[i : i + width]
         for j in range(row.size):
-            y_row[j] = (row[j] - origin[j]) * scale[j] + shift[j]
+            value = (row[j] - origin[j]) * scale[j] + shift[j]
+            y_row[j] = least if value <= least else value
 
 
 @functools.wraps(reference.batch_norm)
-def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, relu: bool = False
+) -> tuple[Array, Array, Array, Array]:
     dtype, C = x.dtype.newbyteorder("="), x.shape[1]
     matrix, width = to_rows(x, 1, dtype), _width(C)
     numbers = matrix.reshape(-1)
@@ -150,7 +153,7 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     sums = _sums_of(_sums, (numbers,), origin)
     _statistics(sums, origin, len(matrix), float(eps), weight, bias, mean_var_rstd, scale_shift)
     y = empty(matrix.shape, dtype)
-    share_out(_affine, (y.reshape(-1), numbers), origin, *scale_shift, unit=width)
+    share_out(_affine, (y.reshape(-1), numbers), origin, *scale_shift, 0.0 if relu else -math.inf, unit=width)
     mean, var, rstd = mean_var_rstd
     return from_rows(y, x.shape, 1), mean, var, rstd
 
@@ -162,7 +165,7 @@ def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
     origin: Array = np.zeros(width, dtype)
     y = empty(matrix.shape, dtype)
     wide = origin, _wide(scale, width, dtype), _wide(shift, width, dtype)
-    share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), *wide, unit=width)
+    share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), *wide, -math.inf, unit=width)
     return from_rows(y, x.shape, 1)
 
 
@@ -186,35 +189,42 @@ def batch_norm_eval(x: Array, mean: Array, var: Array, weight: Array | None, bia
     wide = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
     _fixed(plain(mean, dtype), plain(var, dtype), weight, bias, float(eps), *wide)
     y = empty(matrix.shape, dtype)
-    share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), *wide, unit=width)
+    share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), *wide, -math.inf, unit=width)
     return from_rows(y, x.shape, 1)
 
 
 # --- backward ---
 
 
+@inline
+def _passed(g: Any, y: Any, low: Any) -> Any:
+    """Return g where y is above `low`, else 0; where low is NaN, g everywhere."""
+    return type(g)(0) if y <= low else g
+
+
 @njit
-def _grad_sums(sums: Array, g: Array, x: Array, mean: Array) -> None:
-    """Add (Σ g, Σ g·(x − mean)) over wide rows, four at a time as in `_sums`."""
-    width = mean.size
+def _grad_sums(sums: Array, g: Array, x: Array, y: Array, mean: Array, low: float) -> None:
+    """Add (Σ g, Σ g·(x − mean)) over wide rows, four at a time as in `_sums`, of the g that ReLU let through."""
+    width, least = mean.size, x.dtype.type(low)
     first, second = sums[0], sums[1]
     fours = x.size - x.size % (4 * width)
     for i in range(0, fours, 4 * width):
-        g0, g1 = g[i : i + width], g[i + width : i + 2 * width]
-        g2, g3 = g[i + 2 * width : i + 3 * width], g[i + 3 * width : i + 4 * width]
-        row0, row1 = x[i : i + width], x[i + width : i + 2 * width]
-        row2, row3 = x[i + 2 * width : i + 3 * width], x[i + 3 * width : i + 4 * width]
+        ends = i + width, i + 2 * width, i + 3 * width, i + 4 * width
+        g0, g1, g2, g3 = g[i : ends[0]], g[ends[0] : ends[1]], g[ends[1] : ends[2]], g[ends[2] : ends[3]]
+        x0, x1, x2, x3 = x[i : ends[0]], x[ends[0] : ends[1]], x[ends[1] : ends[2]], x[ends[2] : ends[3]]
+        y0, y1, y2, y3 = y[i : ends[0]], y[ends[0] : ends[1]], y[ends[1] : ends[2]], y[ends[2] : ends[3]]
         for j in range(width):
+            a, b = _passed(g0[j], y0[j], least), _passed(g1[j], y1[j], least)
+            c, d = _passed(g2[j], y2[j], least), _passed(g3[j], y3[j], least)
             m = mean[j]
-            first[j] += (g0[j] + g1[j]) + (g2[j] + g3[j])
-            second[j] += (g0[j] * (row0[j] - m) + g1[j] * (row1[j] - m)) + (
-                g2[j] * (row2[j] - m) + g3[j] * (row3[j] - m)
-            )
+            first[j] += (a + b) + (c + d)
+            second[j] += (a * (x0[j] - m) + b * (x1[j] - m)) + (c * (x2[j] - m) + d * (x3[j] - m))
     for i in range(fours, x.size, width):
-        g_row, row = g[i : i + width], x[i : i + width]
+        g_row, row, y_row = g[i : i + width], x[i : i + width], y[i : i + width]
         for j in range(row.size):
-            first[j] += g_row[j]
-            second[j] += g_row[j] * (row[j] - mean[j])
+            a = _passed(g_row[j], y_row[j], least)
+            first[j] += a
+            second[j] += a * (row[j] - mean[j])
 
 
 @njit
@@ -232,28 +242,31 @@ def _grad_coefficients(sums: Array, n: int, weight: Array, rstd: Array, gw_gb: A
 
 
 @njit
-def _grad(gx: Array, g: Array, x: Array, mean: Array, coefficients: Array) -> None:
-    """Set gx = a·g + b·(x − mean) + d on wide rows."""
-    width = mean.size
+def _grad(gx: Array, g: Array, x: Array, y: Array, mean: Array, coefficients: Array, low: float) -> None:
+    """Set gx = a·g + b·(x − mean) + d on wide rows, of the g that ReLU let through."""
+    width, least = mean.size, x.dtype.type(low)
     a, b, d = coefficients[0], coefficients[1], coefficients[2]
     for i in range(0, x.size, width):
-        gx_row, g_row, row = gx[i : i + width], g[i : i + width], x[i : i + width]
+        gx_row, g_row, row, y_row = gx[i : i + width], g[i : i + width], x[i : i + width], y[i : i + width]
         for j in range(row.size):
-            gx_row[j] = a[j] * g_row[j] + b[j] * (row[j] - mean[j]) + d[j]
+            gx_row[j] = a[j] * _passed(g_row[j], y_row[j], least) + b[j] * (row[j] - mean[j]) + d[j]
 
 
 @functools.wraps(reference.batch_norm_grad)
-def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array) -> tuple[Array, Array, Array]:
+def batch_norm_grad(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, y: Array | None = None
+) -> tuple[Array, Array, Array]:
     dtype, C = x.dtype.newbyteorder("="), x.shape[1]
     matrix, width = to_rows(x, 1, dtype), _width(C)
     numbers, g_numbers = matrix.reshape(-1), to_rows(g, 1, dtype).reshape(-1)
     weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
     wide_mean = _wide(mean, width, dtype)
     gw_gb, coefficients = np.empty((2, C), dtype), np.empty((3, width), dtype)
-    sums = _sums_of(_grad_sums, (g_numbers, numbers), wide_mean)
+    y_numbers, low = (numbers, math.nan) if y is None else (to_rows(y, 1, dtype).reshape(-1), 0.0)
+    sums = _sums_of(_grad_sums, (g_numbers, numbers, y_numbers), wide_mean, low)
     _grad_coefficients(sums, len(matrix), weight, plain(rstd, dtype), gw_gb, coefficients)
     gx = empty(matrix.shape, dtype)
-    share_out(_grad, (gx.reshape(-1), g_numbers, numbers), wide_mean, coefficients, unit=width)
+    share_out(_grad, (gx.reshape(-1), g_numbers, numbers, y_numbers), wide_mean, coefficients, low, unit=width)
     return from_rows(gx, x.shape, 1), gw_gb[0], gw_gb[1]
 
 

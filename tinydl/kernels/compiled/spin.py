@@ -8,6 +8,7 @@ yielding it would be 540.
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 
@@ -27,6 +28,7 @@ A thread that asks for the GIL earlier is put to sleep by Python, and to wake it
 """
 
 _sched_yield = numba.types.ExternalFunction("sched_yield", numba.types.int32())
+_sched_getcpu = numba.types.ExternalFunction("sched_getcpu", numba.types.int32())
 
 
 @njit
@@ -55,6 +57,14 @@ def spin(tell: Array, value: int, flag: Array, ticket: int, pause: bool) -> bool
     return _spin(tell, value, flag, ticket, np.empty(1, np.int64), PAUSE * pause)
 
 
+@njit
+def current_cpu() -> int:
+    """Return the number of the processor that this thread runs on."""
+    return int(_sched_getcpu())
+
+
 # Interpreted, it would hold the GIL against the thread it waits for.
 if hasattr(os, "sched_yield") and hasattr(_spin, "py_func"):
     threads.spin = spin
+    if sys.platform == "linux":
+        threads.current_cpu = current_cpu

@@ -95,10 +95,10 @@ def _depthwise(
 
 
 class Loop(NamedTuple):
-    """A loop, and how many multiplications are worth the 7 µs of handing them to another thread."""
+    """A loop, and how much work (see `Geometry.work`) is worth the 7 µs of handing them to another thread."""
 
     sweep: Callable[..., None]
     grain: int
 
 
-DENSE, DEPTHWISE = Loop(_dense, 2_000_000), Loop(_depthwise, 600_000)
+DENSE, DEPTHWISE = Loop(_dense, 1_500_000), Loop(_depthwise, 1_000_000)

@@ -25,8 +25,12 @@ def _along_channels(values: Array, x: Array) -> Array:
 
 
 @np.errstate(all="ignore")
-def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, relu: bool = False
+) -> tuple[Array, Array, Array, Array]:
     """Return y = weight·(x − mean)·rstd + bias, and each channel's mean, var and rstd = 1/√(var + eps).
+
+    With `relu`, y is max(…, 0).
 
     Shapes: x (N, C, …), weight and bias (C,) or None -> y as x; mean, var, rstd (C,). The variance is divided
     by the number of values, not by one less.
@@ -43,19 +47,26 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     y = centred * _along_channels(rstd if weight is None else rstd * weight, x)
     if bias is not None:
         y = y + _along_channels(bias, x)
+    if relu:
+        y = np.maximum(y, 0)
     dtype = x.dtype.newbyteorder("=")
     return y.astype(dtype), mean.astype(dtype), var.astype(dtype), rstd.astype(dtype)
 
 
 @np.errstate(all="ignore")
-def batch_norm_grad(g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array) -> tuple[Array, Array, Array]:
+def batch_norm_grad(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, y: Array | None = None
+) -> tuple[Array, Array, Array]:
     """Return the gradients of `batch_norm` by x, weight and bias.
+
+    The result y is given when there was a ReLU: g counts as 0 where y ≤ 0.
 
     With x̂ = (x − mean)·rstd and n values a channel: gb = Σ g, gw = Σ g·x̂ and
     gx = weight·rstd·(g − gb/n − x̂·gw/n).
 
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.
     """
+    g = g if y is None else np.where(y <= 0, 0, g)
     n = x.size // max(x.shape[1], 1)
     normal = (x - _along_channels(mean, x)) * _along_channels(rstd, x)
     gb = g.sum(_others(x), dtype=np.float64)
