@@ -9,7 +9,8 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tinydl import plots
+from tinydl import nn, plots
+from tinydl.cost import summary
 from tinydl.plots import figures
 
 PICTURES = {
@@ -22,6 +23,14 @@ PICTURES = {
     "filters": lambda ax: plots.filters(np.ones((2, 1, 3, 3)), ax=ax),
     "feature_maps": lambda ax: plots.feature_maps(np.ones((2, 3, 3)), ax=ax),
     "ridges": lambda ax: plots.activation_histograms({"fc": np.arange(9.0)}, ax=ax),
+    "pareto": lambda ax: plots.pareto(
+        {name: {"params": 10.0**i, "accuracy": 90 + i} for i, name in enumerate(["a", "a long name", "another name"])},
+        x="params",
+        ax=ax,
+    ),
+    "receptive_fields": lambda ax: plots.receptive_fields(
+        summary(nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2), nn.Conv2d(1, 1, 3, 2, 1)), (1, 12, 12)), ax=ax
+    ),
     "heat": lambda ax: plots.activation_histograms([np.arange(9.0)], ax=ax),
 }
 

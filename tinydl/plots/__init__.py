@@ -6,10 +6,13 @@
 from tinydl.plots.activations import activation_histograms
 from tinydl.plots.confusions import confusion, confusion_matrix
 from tinydl.plots.expression import graph
+from tinydl.plots.fields import receptive_fields
 from tinydl.plots.figures import save
 from tinydl.plots.history import curves, histories
 from tinydl.plots.sheets import images, mistakes, worst_mistakes
 from tinydl.plots.svg import SVG
+from tinydl.plots.times import profile
+from tinydl.plots.tradeoff import pareto, pareto_front
 from tinydl.plots.weights import feature_maps, filters
 
 __all__ = [
@@ -24,6 +27,10 @@ __all__ = [
     "histories",
     "images",
     "mistakes",
+    "pareto",
+    "pareto_front",
+    "profile",
+    "receptive_fields",
     "save",
     "worst_mistakes",
 ]
