@@ -333,7 +333,7 @@ assert all(2 * b.grad == k.grad for b, k in zip(broken, knobs))
 # %% [markdown]
 # All are half of what they should be: the second hand of `miss` overwrote the first. Training would still
 # work, only slower, and that makes it a nasty mistake: nothing crashes. Second: walk each path as you meet it, without
-# an order. Our neuron would not even notice... so here is an expression that does.
+# an order. What will it make of four times $x$?
 
 # %%
 def hasty(box):

@@ -170,12 +170,6 @@ def _adds_instead(root: Any) -> None:
             parent.grad += slope + box.grad
 
 
-def _root_alone(root: Any) -> None:
-    root.grad = 1.0
-    for parent, slope in zip(root.parents, root.slopes):
-        parent.grad += slope * root.grad
-
-
 def _path_by_path(root: Any) -> None:
     def go(box: Any) -> None:
         for parent, slope in zip(box.parents, box.slopes):
@@ -193,10 +187,9 @@ def _no_start(root: Any) -> None:
 _WALKS: dict[str, Callable[[Any], None]] = {
     "you overwrite the gradient where you should add to it: `=` where `+=` is needed": _overwrites,
     "root.grad must be 1 before the walk begins, or nothing but zeros is passed on": _no_start,
-    "you walk from the leaves to the root; go backwards: reversed(order(root))": _not_reversed,
+    "the root alone passes anything on; go through all boxes, from the root backwards: reversed(order(root))": _not_reversed,
     "the slope is passed on alone; multiply it by the grad of the box": _slope_alone,
     "slope and grad are added; along a path they are multiplied": _adds_instead,
-    "only the root passes anything on; go through all boxes": _root_alone,
     "a box passes its gradient on before all of it has come; walk along reversed(order(root))": _path_by_path,
 }
 
