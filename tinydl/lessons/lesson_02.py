@@ -187,7 +187,7 @@ def _no_start(root: Any) -> None:
 _WALKS: dict[str, Callable[[Any], None]] = {
     "you overwrite the gradient where you should add to it: `=` where `+=` is needed": _overwrites,
     "root.grad must be 1 before the walk begins, or nothing but zeros is passed on": _no_start,
-    "the root alone passes anything on; go through all boxes, from the root backwards: reversed(order(root))": _not_reversed,
+    "the root alone passes anything on; go through all boxes backwards: reversed(order(root))": _not_reversed,
     "the slope is passed on alone; multiply it by the grad of the box": _slope_alone,
     "slope and grad are added; along a path they are multiplied": _adds_instead,
     "a box passes its gradient on before all of it has come; walk along reversed(order(root))": _path_by_path,
