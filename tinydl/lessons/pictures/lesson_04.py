@@ -19,8 +19,8 @@ def _cells(ax: Axes, values: Array, top: float, colour: str, alpha: float, ink: 
     """Write a matrix as squares with numbers, its first row at height `top`, going down."""
     for row, line in enumerate(values):
         for column, value in enumerate(line):
-            square = {"facecolor": colour, "alpha": alpha, "edgecolor": "white", "linewidth": 3}
-            ax.fill_between([column, column + 1], top - row - 1, top - row, **square)
+            sides, low = [column, column + 1], top - row - 1
+            ax.fill_between(sides, low, low + 1, facecolor=colour, alpha=alpha, edgecolor="white", linewidth=3)
             ax.text(column + 0.5, top - row - 0.5, f"{value:g}", ha="center", va="center", fontsize=12, color=ink)
 
 

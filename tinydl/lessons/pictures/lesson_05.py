@@ -44,7 +44,7 @@ def pushes(scores: Array, right: int, names: Sequence[str]) -> Sequence[Axes]:
         axes[2].text(i, value, f"{value:+.2f}", ha="center", va=edge, fontsize=9)
     axes[2].set_xticks(range(len(scores)), list(names))
     axes[2].set(xlim=(-0.6, len(scores) - 0.4), ylim=(-1, 1))
-    dress(axes[2], "… and pull by y − p", "digit", "push against the slope p − y")
+    dress(axes[2], "… and pull by y − p", "digit", "y − p, the push on the score")
     return axes
 
 
@@ -56,7 +56,7 @@ def surprise_curve() -> Axes:
     ax.plot(p, -np.log(p), color=BLUE, linewidth=2)
     ax.plot(p, (1 - p) ** 2, "--", color=VERMILION, linewidth=2)
     ax.text(0.1, 2.9, "surprise, −log p", color=BLUE)
-    ax.text(0.03, 0.3, "square, (1 − p)²", color=VERMILION)
+    ax.text(0.02, 0.03, "square, (1 − p)²", color=VERMILION)
     dress(ax, "Certain and wrong costs without limit", "p, the probability of the right class", "loss")
     return ax
 
