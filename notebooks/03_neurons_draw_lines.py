@@ -332,8 +332,8 @@ assert abs(loss.data - 2 * 4 / 40) < 1e-3
 
 # %% [markdown]
 # Nothing crashes. It even begins well, then stands still at 0.2: the pile has pushed the knobs so far that the last
-# tanh is flat at every point, with two of forty points as wrong as can be, $2 · 2^2 / 40$. Symptoms to remember: one straight border, no
-# bend between the layers; neurons all alike, equal beginnings; waves, or a good start and then nothing, look for the
+# tanh is flat at every point, with two of forty points as wrong as can be, $2 · 2^2 / 40$. Symptoms to
+# remember: one straight border, no bend between the layers; neurons all alike, equal beginnings; waves, or a good start and then nothing, look for the
 # sweep.
 #
 # ## Five questions
@@ -384,4 +384,5 @@ assert abs(loss.data - 2 * 4 / 40) < 1e-3
 #
 # To read: Rumelhart, Hinton & Williams 1986, [*Learning representations by back-propagating
 # errors*](https://doi.org/10.1038/323533a0), the four pages that made it known; Nielsen 2015, [*Neural
-# Networks and Deep Learning*](https://neuralnetworksanddeeplearning.com/chap4.html), chapter 4, on what bends can build.
+# Networks and Deep Learning*](https://neuralnetworksanddeeplearning.com/chap4.html), chapter 4, on what bends can
+# build.

@@ -31,7 +31,7 @@ def film_strip() -> Sequence[Axes]:
     hidden, last = as_values(*beginning(6))
     knobs = [knob for line in [*hidden, last] for knob in line]
     points, done = moons(40), 0
-    axes: list[Axes] = list(new_figure(8.6, 6.6).subplots(2, 2, sharex=True, sharey=True).flat)
+    axes: list[Axes] = list(new_figure(7.6, 5.8).subplots(2, 2, sharex=True, sharey=True).flat)
     for ax, stop in zip(axes, _STOPS):
         _train(knobs, lambda: mean_loss(hidden, last, points), stop - done, 0.5)
         done = stop
@@ -46,7 +46,7 @@ def region(
     hidden: Sequence[Sequence[float]], last: Sequence[float], points: Sequence[tuple[float, float, int]], title: str
 ) -> Axes:
     """Draw the points, what a network of these knobs says about every place, and the line of each hidden neuron."""
-    ax: Axes = new_figure(5.6, 4.2).subplots()
+    ax: Axes = new_figure(4.8, 3.6).subplots()
     _region(ax, hidden, last, points)
     dress(ax, title, "x", "y")
     return ax
