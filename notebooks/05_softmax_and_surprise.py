@@ -71,7 +71,7 @@ for p in (1.0, 0.5, 0.25, 0.1, 0.001):
     print(f"p = {p:<6} surprise {abs(np.log(p)):.4f}   square {(1 - p) ** 2:.4f}")
 
 # %% [markdown]
-# Halve $p$ and the surprise grows by $\log 2 = 0.6931$, always. The square of lesson 4 never exceeds 1: being certain
+# Halve $p$ and the surprise grows by $\log 2 = 0.6931$, always. The square of the miss never exceeds 1: being certain
 # and wrong costs hardly more than being unsure.
 
 # %%
@@ -99,13 +99,13 @@ assert np.isclose(-np.log(nothing_known[7]), np.log(10))
 # **Predict, then run.** What does our softmax make of the scores 1000 and 0? It should be 1 and 0.
 
 # %%
-with np.errstate(all="ignore"):  # NumPy would warn; most training loops never show it
+with np.errstate(all="ignore"):  # NumPy would warn
     print("e^1000 =", np.exp(1000.0))
     print("softmax", softmax(np.array([1000.0, 0.0])))
     print("softmax", softmax(np.array([-1000.0, -1000.0])))
 
 # %% [markdown]
-# `inf / inf` and `0 / 0` are *nan*, not a number, and one nan in a loss turns every weight to nan in a single step.
+# `inf / inf` and `0 / 0` are *nan*, not a number, and a single step along a nan gradient turns the weights to nan.
 # The limit is near: float64 ends at $e^{709}$, and float32, in which networks are trained, already at $e^{88}$.
 
 # %%
