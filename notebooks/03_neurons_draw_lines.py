@@ -137,7 +137,7 @@ assert history[-1] > 0.1
 # %%
 from tinydl.lessons.pictures.lesson_03 import region
 
-region([single], [50.0, 0.0], points, "one neuron, one line")
+region([single], [2.0, 0.0], points, "one neuron, one line")
 
 # %% [markdown]
 # It did what it could: a line is a line. No learning rate and no patience will bend it.
@@ -198,7 +198,7 @@ region([[k.data for k in line] for line in hidden], [k.data for k in last], poin
 
 # %% [markdown]
 # Nobody told the hidden neurons where to draw. The slopes did: for each knob, each step, one small turn in the
-# direction that helps.
+# direction that helps. (Two of the six lines have left the frame.)
 #
 # ## Which run was never swept?
 #
@@ -332,9 +332,10 @@ assert abs(loss.data - 2 * 4 / 40) < 1e-3
 
 # %% [markdown]
 # Nothing crashes. It even begins well, then stands still at 0.2: the pile has pushed the knobs so far that the last
-# tanh is flat at every point, with two of forty points as wrong as can be, $2 · 2^2 / 40$. Symptoms to
-# remember: one straight border, no bend between the layers; neurons all alike, equal beginnings; waves, or a good start and then nothing, look for the
-# sweep.
+# tanh is flat at every point, with two of forty points as wrong as can be, $2 · 2^2 / 40$.
+#
+# Symptoms to remember: one straight border, no bend between the layers; neurons all alike, equal beginnings; waves, or
+# a good start and then nothing, look for the sweep.
 #
 # ## Five questions
 #

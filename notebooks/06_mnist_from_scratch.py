@@ -94,7 +94,7 @@ print(len(learn), len(choose), len(test))
 
 # %%
 import tinydl
-from tinydl import nn
+from tinydl import nn, no_grad
 from tinydl.nn.functional import cross_entropy
 
 
@@ -125,7 +125,7 @@ x, y = next(iter(DataLoader(learn, batch_size=100)))
 loss = cross_entropy(net(x), y)
 net.zero_grad()
 loss.backward()
-with tinydl.no_grad():
+with no_grad():
     for p in net.parameters():
         p -= 0.2 * p.grad
 print("loss of these 100:", round(loss.item(), 3), "→", round(cross_entropy(net(x), y).item(), 3))
@@ -283,7 +283,7 @@ assert p >= 0.97
 # %%
 from tinydl.plots import confusion_matrix, mistakes
 
-with tinydl.no_grad():
+with no_grad():
     x, y = next(iter(DataLoader(test, batch_size=10_000)))
     chances = tinydl.softmax(net(x), 1)
 answers = chances.argmax(1)

@@ -13,6 +13,8 @@ from tinydl.data import DATASETS
 from tinydl.storage import write_atomically
 
 MODELS = ("convnet", "mlp", "cnn3", "cnn1", "lenetish", "mobile")
+"""The networks made for digits; any other of the zoo trains as well."""
+
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("one-cycle", "cosine", "warmup-cosine", "step", "multi-step", "exponential", "plateau", "constant")
 AUGMENTATIONS = ("none", "affine", "elastic", "cutout", "all")
@@ -27,7 +29,7 @@ class RunConfig:
 
     Attributes:
         data: "auto", "mnist", "fashion-mnist" or "synthetic".
-        model: one of `MODELS`.
+        model: any of `zoo.names()`; those made for larger images get their stem for small ones.
         epochs, batch_size: how often to go through the data, in pieces of how many images.
         optimizer, schedule: of `OPTIMIZERS` and `SCHEDULES`.
         lr: the peak learning rate; None for the optimizer's default in `LEARNING_RATES`.
@@ -70,7 +72,7 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        choices = {"data": DATASETS, "model": MODELS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+        choices = {"data": DATASETS, "model": zoo.names(), "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
         for name, allowed in {**choices, "augment": AUGMENTATIONS}.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
@@ -115,4 +117,4 @@ class RunConfig:
         return cls(**settings)
 
 
-assert set(MODELS) <= set(zoo.__all__)
+assert set(MODELS) <= set(zoo.names())

@@ -27,9 +27,9 @@ EVALUATION_BATCH = 500
 
 
 def make_model(config: RunConfig) -> Module:
-    """Return the network of `config`, freshly initialised from the default generator."""
-    model: Module = getattr(zoo, config.model)(dropout=config.dropout)
-    return model
+    """Return the network of `config` for digits of one channel, freshly initialised from the default generator."""
+    small = {"small": True} if "small" in zoo.options(config.model) else {}
+    return zoo.build(config.model, num_classes=10, in_channels=1, dropout=config.dropout, **small)
 
 
 def make_optimizer(config: RunConfig, model: Module) -> Optimizer:

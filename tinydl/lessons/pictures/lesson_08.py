@@ -83,7 +83,8 @@ def best_rates(table: Mapping[str, Sequence[float]], rates: Sequence[float]) -> 
         ax.loglog(rates, losses, marker=marker, color=colour, markersize=5, label=name)
         best = int(np.argmin(losses))
         ax.plot(rates[best], losses[best], "o", color="black", fillstyle="none", markersize=13)
-    ax.legend(frameon=False, fontsize=9)
+    ax.set_ylim(min(map(min, table.values())) / 2)  # room for the legend
+    ax.legend(frameon=False, fontsize=9, loc="lower center", ncols=3)
     dress(ax, "Each optimizer has its own best rate (rings)", "learning rate (log scale)", "loss (log scale)")
     return ax
 
