@@ -300,11 +300,13 @@ assert abs(with_norm[-1].std() - 1) < 0.2
 #
 # ## What if the batch is one digit?
 #
-# In training, a digit's result depends on its company. We ask the normed tower for our seven's score, in two crowds.
+# In training, a digit's result depends on its company. We ask the normed tower for our seven's score, first among 31
+# ones, then among 31 eights.
 
 # %%
 net = normed["he"].train()
-for crowd in (train_x[:31], train_x[100:131]):
+for digit in (1, 8):
+    crowd = train_x[drawn.labels == digit][:31]
     scores_of_seven = net(tensor(np.concatenate([seven, crowd]))).data[0]
     print("score of a 7:", round(float(scores_of_seven[7]), 3), "  it reads", scores_of_seven.argmax())
 

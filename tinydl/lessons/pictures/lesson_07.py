@@ -52,13 +52,13 @@ def _ridge(ax: Axes, row: int, values: Array, colour: str) -> None:
     counts, edges = np.histogram(values, 81, (-_REACH, _REACH))
     ridge = row - 0.8 * counts / max(counts.max(), 1)
     ax.fill_between((edges[1:] + edges[:-1]) / 2, row, ridge, color=colour, alpha=0.75, linewidth=0)
-    ax.text(_REACH, row - 0.5, f"sd {values.std():.2g}", ha="right", fontsize=9)
+    ax.text(_REACH, row - 0.5, f"sd {values.std():.2g}", ha="right", fontsize=9, backgroundcolor="#ffffffb0")
 
 
 @picture
 def over_time(without: Sequence[Array], with_norm: Sequence[Array]) -> Sequence[Axes]:
     """Draw the sums of one layer step after step: without BatchNorm, and with it."""
-    panels: Sequence[Axes] = new_figure(8.4, 2.9).subplots(1, 2)
+    panels: Sequence[Axes] = new_figure(7.4, 2.6).subplots(1, 2)
     for ax, steps, title in zip(panels, (without, with_norm), ("without BatchNorm", "with BatchNorm")):
         activation_histograms(list(steps), ax)
         ax.set_title(title, loc="left", fontsize=10)
