@@ -1,22 +1,53 @@
 """One engine in one fresh process: builds a network, then times a round of steps for each line it reads.
 
 Started by the other benchmarks as `python engine_worker.py '{"engine": "tinydl", "network": "cnn3", …}'`; it answers
-each line on stdin with one line of JSON.
+each line on stdin with one line of JSON. A job with `settings` means that network of the zoo, built with them; it says
+the `shape` of an image, and its rounds end after `seconds`. Its peak memory is counted from when the network is built.
 """
 
+import ctypes
 import json
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from networks import build
+from networks import SHAPES, build
 
 
 def free_a_large_array() -> None:
     """Raise glibc's thresholds, on both sides alike, so that large arrays are recycled and not unmapped."""
     np.ones(31 << 18, np.float32)
+
+
+def forget_peak() -> None:
+    """Hand freed memory back and count the peak from here, where the system can (Linux)."""
+    counter = Path("/proc/self/clear_refs")
+    if counter.exists():
+        ctypes.CDLL(None).malloc_trim(0)
+        counter.write_text("5")
+
+
+def torch_model(job: dict[str, Any]) -> Any:
+    """Return the job's network in PyTorch."""
+    if "settings" not in job:
+        import torch
+
+        return build(job["network"], torch.nn)[0]
+    import torch_twins
+
+    return torch_twins.build(job["network"], **job["settings"])
+
+
+def tinydl_model(job: dict[str, Any]) -> Any:
+    """Return the job's network in tinydl."""
+    from tinydl import nn, zoo
+
+    if "settings" not in job:
+        return build(job["network"], nn)[0]
+    return zoo.build(job["network"], **job["settings"])
 
 
 def torch_step(job: dict[str, Any], x: Any, target: Any) -> Any:
@@ -25,7 +56,7 @@ def torch_step(job: dict[str, Any], x: Any, target: Any) -> Any:
 
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
-    model, _ = build(job["network"], torch.nn)
+    model = torch_model(job)
     images = torch.from_numpy(x)
     if job["layout"] == "channels_last":
         model = model.to(memory_format=torch.channels_last)
@@ -34,9 +65,9 @@ def torch_step(job: dict[str, Any], x: Any, target: Any) -> Any:
     if job["mode"] == "infer":
         model.eval()
 
-        def infer() -> None:
+        def infer() -> Any:
             with torch.inference_mode():
-                model(images)
+                return model(images)
 
         return infer
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -52,20 +83,20 @@ def torch_step(job: dict[str, Any], x: Any, target: Any) -> Any:
 def tinydl_step(job: dict[str, Any], x: Any, target: Any) -> Any:
     """Return a function that makes one step in tinydl."""
     import tinydl
-    from tinydl import nn, optim
+    from tinydl import optim
     from tinydl.kernels.threads import set_num_threads
     from tinydl.nn.functional import cross_entropy
 
     set_num_threads(job["threads"])
     tinydl.manual_seed(0)
-    model, _ = build(job["network"], nn)
+    model = tinydl_model(job)
     images, labels = tinydl.Tensor(x), tinydl.Tensor(target)
     if job["mode"] == "infer":
         model.eval()
 
-        def infer() -> None:
+        def infer() -> Any:
             with tinydl.no_grad():
-                model(images)
+                return model(images)
 
         return infer
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
@@ -88,24 +119,26 @@ def main() -> None:
     else:
         import tinydl  # noqa: F401
     imported = time.perf_counter() - started
-    from networks import SHAPES
-
-    shape = SHAPES.get(job["network"], (1, 28, 28))
+    shape = job.get("shape") or SHAPES.get(job["network"], (1, 28, 28))
     x = draw.standard_normal((job["batch"], *shape), np.float32)
     target = draw.integers(0, 10, job["batch"])
     free_a_large_array()
     step = (torch_step if job["engine"] == "torch" else tinydl_step)(job, x, target)
+    if "settings" in job:
+        forget_peak()
     started = time.perf_counter()
-    step()
+    result = step()
     first = time.perf_counter() - started
+    logits = [] if result is None else [float(v) for v in result[0]]
+    del result
     if job["engine"] == "torch":
         version = torch.__version__
     else:
         version = sys.modules["tinydl"].__version__
-    print(json.dumps({"import": imported, "first": first, "version": version}), flush=True)
+    print(json.dumps({"import": imported, "first": first, "version": version, "logits": logits}), flush=True)
     for _ in sys.stdin:
-        times = []
-        for _ in range(job["steps"]):
+        times: list[float] = []
+        while len(times) < job["steps"] and (len(times) < 2 or sum(times) < job.get("seconds", float("inf"))):
             started = time.perf_counter()
             step()
             times.append(time.perf_counter() - started)

@@ -59,18 +59,23 @@ class Worker:
         self.process.wait()
 
 
-def compare(network: str, batch: int, mode: str, args: argparse.Namespace) -> dict[str, dict[str, float]]:
+def compare(network: str, batch: int, mode: str, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return, for each engine, median ms and peak MB."""
     steps = args.steps if batch <= 32 else max(5, args.steps // 2)
-    common = {"network": network, "batch": batch, "mode": mode, "threads": args.threads, "steps": steps}
+    job = {"network": network, "batch": batch, "mode": mode, "threads": args.threads, "steps": steps}
+    return take_turns(job, args.rounds, args.peer)
+
+
+def take_turns(job: dict[str, Any], rounds: int, peer: bool = True) -> dict[str, dict[str, Any]]:
+    """Return, for each engine, median ms and peak MB over `rounds`, and what it said at its start."""
     workers = {
-        name: Worker({**common, "engine": engine, "layout": layout})
+        name: Worker({**job, "engine": engine, "layout": layout})
         for name, (engine, layout) in ENGINES.items()
-        if args.peer or engine == "tinydl"
+        if peer or engine == "tinydl"
     }
     times: dict[str, list[float]] = {name: [] for name in workers}
     peaks = dict.fromkeys(workers, 0.0)
-    for i in range(args.rounds + 1):
+    for i in range(rounds + 1):
         for name, worker in workers.items():
             result = worker.round()
             peaks[name] = result["peak"]
