@@ -94,9 +94,21 @@ def test_fused_layers_stay_fused_in_inference(monkeypatch):
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     found = profile(model, x_of(1, 2), rounds=2)
     assert times(found) == [("0", 4, 10, 500), ("1", 0, 3, 70), ("2", 4, 10, 500), ("3", 0, 3, 70), ("4", 10, 10, 500)]
-    assert [row.fused for row in found.rows] == [False, True, False, True, False]
+    assert [row.fused_inference for row in found.rows] == [False, True, False, True, False]
     assert found.whole.inference == found.watched.inference == 18
     assert [line.split()[3] for line in str(found).splitlines()[2:7]] == ["4.000", "fused", "4.000", "fused", "10.000"]
+
+
+@pytest.mark.usefixtures("ticking")
+def test_fused_layers_stay_fused_in_training(monkeypatch):
+    monkeypatch.setitem(RUN, "batch_norm_relu_train", 6)
+    monkeypatch.setitem(PULL, "batch_norm_relu_train", 60)
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.ReLU(), nn.ReLU())
+    found = profile(model, x_of(4, 2), rounds=2)
+    assert times(found) == [("0", 10, 10, 500), ("1", 0, 6, 60), ("2", 3, 0, 0), ("3", 3, 3, 70)]
+    assert [row.fused_training for row in found.rows] == [False, False, True, False]
+    assert found.whole == found.watched == (16, 19, 630)
+    assert "fused" in str(found).splitlines()[4]
 
 
 @pytest.mark.usefixtures("ticking")

@@ -9,7 +9,7 @@ from tinydl.cost import Profile, TimedRow, Times
 
 ROWS = (
     TimedRow("0", "Conv2d", 3_000_000, Times(4.0, 5.0, 9.0)),
-    TimedRow("1", "ReLU", 0, Times(0.0, 1.0, 2.0), fused=True),
+    TimedRow("1", "ReLU", 0, Times(0.0, 1.0, 2.0), fused_inference=True),
     TimedRow("2", "MaxPool2d", 0, Times(2.0, 2.5, 1.0)),
     TimedRow("3", "Linear", 1_000_000, Times(6.0, 7.0, 8.0)),
 )

@@ -69,41 +69,26 @@ class TimedOp:
         return pairs
 
 
-def _calls() -> Calls[Timing]:
-    calls: Calls[Timing] = Calls(lambda name, module: Timing(name, module, calls.running))
-    return calls
-
-
 @contextmanager
-def timed_inference(model: Module, fused: Fusions) -> Iterator[list[Timing]]:
-    """Time the calls of the modules of `model` that are made inside the block; the list yielded fills as they end.
+def timed(model: Module, fused: Fusions) -> Iterator[list[Timing]]:
+    """Time the calls of the modules of `model` made inside the block, forward and on the way back.
 
-    Layers that are fused stay fused: all that their kernel does is one call, of the layer with the weights.
+    The list yielded fills as calls end. Layers that are fused stay fused: all that their kernel does is one call, of
+    the first of them. Each node recorded inside the block knows the call that recorded it, and a walk back through it,
+    even after the block, adds to that call's backward clock. As a node belongs to one call, this is right for modules
+    with any number of inputs and outputs.
     """
-    calls = _calls()
+    calls: Calls[Timing] = Calls(lambda name, module: Timing(name, module, calls.running))
 
     def see(op: Any, arrays: Sequence[Any], options: Any, y: Tensor, kept: Any) -> None:
-        fusion = fused.of(op, arrays)
+        if not calls.running:
+            return
+        call, fusion = calls.current, fused.of(op, arrays)
         if fusion is not None:
-            calls.ended.append(calls.current.split(fusion.name, fusion.members[0]))
+            call = call.split(fusion.name, fusion.members[0])
+            calls.ended.append(call)
+        if y._node is not None:
+            y._node.op = TimedOp(op, call)
 
     with calls.of(model, but=fused.members), observe(see):
-        yield calls.ended
-
-
-@contextmanager
-def timed_training(model: Module) -> Iterator[list[Timing]]:
-    """Time the calls of the modules of `model` that are made inside the block, and the way back through them.
-
-    Each node recorded inside the block knows the call that recorded it, and a walk back through it, even after the
-    block, adds to that call's backward clock. As a node belongs to one call, this is right for modules with any number
-    of inputs and outputs.
-    """
-    calls = _calls()
-
-    def mark(op: Any, arrays: Any, options: Any, y: Tensor, kept: Any) -> None:
-        if y._node is not None and calls.running:
-            y._node.op = TimedOp(op, calls.current)
-
-    with calls.of(model), observe(mark):
         yield calls.ended

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.cost.calls import Call, Calls, tensors
+from tinydl.cost.fused import Fusions, fusions
 from tinydl.cost.inputs import Shapes, zeros_for
 from tinydl.cost.live import Live
 from tinydl.cost.table import Table, in_bytes
@@ -21,7 +22,6 @@ from tinydl.cost.undisturbed import undisturbed
 from tinydl.graph import Node, ancestors
 from tinydl.modes import enable_grad, observe
 from tinydl.nn import Module
-from tinydl.op import Op
 from tinydl.rule import Saved
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
@@ -43,7 +43,7 @@ class TrainingMemory:
     Attributes:
         name: the model's class.
         batch: how many inputs the step had.
-        rows: the calls of layers that run ops, in the order in which they ended.
+        rows: the calls of layers that ran recorded ops, in the order in which they ended.
     """
 
     name: str
@@ -69,9 +69,9 @@ class TrainingMemory:
 
 
 class _Work(Call):
-    """A call, and how many ops it ran."""
+    """A call, and whether it ran ops that are recorded."""
 
-    ops = 0
+    recorded = False
 
 
 def training_memory(model: Module, input_shape: Shapes, batch: int = 1) -> TrainingMemory:
@@ -95,20 +95,26 @@ def training_memory(model: Module, input_shape: Shapes, batch: int = 1) -> Train
     """
     inputs = zeros_for(model, input_shape, batch)
     calls, makers = Calls(_Work), dict[int, _Work]()
+    fused = Fusions({})
 
-    def see(op: Op, arrays: Any, options: Any, y: Tensor, kept: Any) -> None:
-        calls.current.ops += 1
+    def see(op: Any, arrays: Sequence[Any], options: Any, y: Tensor, kept: Any) -> None:
+        call, fusion = calls.current, fused.of(op, arrays)
+        if fusion is not None:
+            call = _Work(fusion.name, fusion.members[0])
+            calls.ended.append(call)
         if y._node is not None:
-            makers[y._node.number] = calls.current
+            makers[y._node.number], call.recorded = call, True
 
-    with undisturbed(model), calls.of(model), observe(see), enable_grad():
+    with undisturbed(model), enable_grad():
         model.train()
-        outputs = tensors(model(*inputs))
+        fused = fusions(model, inputs)
+        with calls.of(model, but=fused.members), observe(see):
+            outputs = tensors(model(*inputs))
         parts = Live(tensor.data for tensor in (*model.parameters(), *model.buffers()))
         kept = dict.fromkeys(calls.ended, 0)
         for node in reversed(ancestors(y._node for y in outputs)):
             kept[makers[node.number]] += sum(map(parts.add, saved_arrays(node)))
-    rows = tuple(Kept(call.name, call.kind, n) for call, n in kept.items() if call.ops)
+    rows = tuple(Kept(call.name, call.kind, n) for call, n in kept.items() if call.recorded)
     return TrainingMemory(type(model).__name__, batch, rows)
 
 

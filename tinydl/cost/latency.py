@@ -8,17 +8,12 @@ from math import isnan
 from typing import Any
 
 from tinydl import kernels
-from tinydl.cost.fused import fusions
 from tinydl.cost.rounds import Clocks, Times, numbered
 from tinydl.cost.table import Table
 from tinydl.cost.trace import trace
-from tinydl.cost.undisturbed import undisturbed
 from tinydl.kernels.threads import num_threads
-from tinydl.modes import enable_grad
 from tinydl.nn import Module
-from tinydl.options import whole
 from tinydl.tensor import as_tensor
-from tinydl.train import evaluating
 
 
 @dataclass(frozen=True)
@@ -30,14 +25,16 @@ class TimedRow:
         kind: its class.
         macs: multiply-adds of the whole batch.
         ms: medians over the rounds.
-        fused: whether its inference is part of the time of the layer before it, whose kernel does its work.
+        fused_inference: whether inference does its work in the kernel of a layer before it, and time it there.
+        fused_training: the same for a training step.
     """
 
     name: str
     kind: str
     macs: int
     ms: Times
-    fused: bool = False
+    fused_inference: bool = False
+    fused_training: bool = False
 
     @property
     def gflops(self) -> float:
@@ -92,12 +89,12 @@ class Profile:
         )
 
     def _cells(self, row: TimedRow, total: Times) -> Iterator[str]:
-        ms = row.ms
+        ms, fused = row.ms, ("fused", "")
         yield f"{row.macs:,}"
-        yield "fused" if row.fused else f"{ms.inference:.3f}"
-        yield "" if row.fused else _percent(ms.inference, total.inference)
+        yield from fused if row.fused_inference else (f"{ms.inference:.3f}", _percent(ms.inference, total.inference))
         yield f"{row.gflops:.1f}" if row.macs else ""
-        yield from (f"{ms.forward:.3f}", f"{ms.backward:.3f}", _percent(ms.step, total.step))
+        yield from fused if row.fused_training else (f"{ms.forward:.3f}", f"{ms.backward:.3f}")
+        yield "" if row.fused_training else _percent(ms.step, total.step)
 
     def _notes(self, trained: bool) -> Iterator[tuple[str, str]]:
         step = "; forward, backward: a training step" if trained else ""
@@ -138,21 +135,13 @@ def profile(model: Module, x: Any, rounds: int = 10, warmup: int = 2, training: 
     ([('Linear', 64), ('ReLU', 0)], True)
     """
     inputs = [as_tensor(part) for part in (x if isinstance(x, (tuple, list)) else [x])]
-    total = whole(rounds, "rounds", 1) + whole(warmup, "warmup", 0)
-    work = trace(model, inputs)
-    fused = fusions(model, inputs)
-    clocks = Clocks()
-    with evaluating(model):
-        for n in range(total):
-            clocks.infer(model, inputs, fused, n >= warmup)
-    if training:
-        with undisturbed(model), enable_grad():
-            model.train()
-            for n in range(total):
-                clocks.train(model, inputs, n >= warmup)
-    shown = [(key, w) for key, w in numbered(work) if w.ops or not any(True for _ in w.module.children())]
-    guests = {id(module) for module in fused.members} - {id(module) for module in fused.layers}
-    rows = tuple(TimedRow(w.name, w.kind, w.macs, clocks.own(key), id(w.module) in guests) for key, w in shown)
-    rest = clocks.rest([key for key, _ in shown])
+    clocks = Clocks(model, inputs, rounds, warmup)
+    work = [(key, call) for key, call in numbered(trace(model, inputs)) if call.matters]
+    guests = [{id(m) for m in clocks.infer().guests}, {id(m) for m in clocks.train().guests} if training else set()]
+    rows = tuple(
+        TimedRow(call.name, call.kind, call.macs, clocks.own(key), *(id(call.module) in some for some in guests))
+        for key, call in work
+    )
     batch = inputs[0].shape[0] if inputs and inputs[0].ndim else 1
+    rest = clocks.rest([key for key, _ in work])
     return Profile(type(model).__name__, batch, rounds, rows, rest, clocks.whole(), clocks.watched())

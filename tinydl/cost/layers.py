@@ -48,7 +48,7 @@ class Summary:
 
     Attributes:
         name: the model's class.
-        rows: a row for each call of a layer that holds no other, or that runs ops or has parameters of its own.
+        rows: a row for each call of a layer that holds no other, or that computes by itself or has parameters.
         input_shapes: the inputs' shapes, without the batch axis.
         peak: the most bytes of activations alive at one time in inference, and the layer that was running then.
         file_bytes: the size of the file that `save_weights` writes.
@@ -167,7 +167,7 @@ def _rows(model: Module, calls: Sequence[Work]) -> Iterator[Row]:
     counted: set[int] = set()
     for work in calls:
         owned = _owned(work.module, counted)
-        if work.ops or owned or not any(True for _ in work.module.children()):
+        if work.matters or owned:
             field = None if work.field is None else (work.field[0].window, work.field[1].window)
             shape = None if work.shape is None else work.shape[1:]
             yield Row(work.name, work.kind, shape, _count(owned), work.macs, work.made, _n_bytes(owned), field)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tinydl.cost.calls import Call, Calls
-from tinydl.cost.fused import fusions
+from tinydl.cost.fused import possible_fusions
 from tinydl.cost.live import Live
 from tinydl.modes import observe
 from tinydl.nn import Module
@@ -34,7 +34,6 @@ def inference_peak(model: Module, inputs: Sequence[Tensor]) -> Peak:
     >>> inference_peak(Sigmoid(), [Tensor(np.ones(10, np.float32))])
     Peak(bytes=80, at='Sigmoid')
     """
-    fused = fusions(model, inputs)
     live = Live(tensor.data for tensor in (*model.parameters(), *model.buffers()))
     at = type(model).__name__
     calls = Calls(Call)
@@ -49,6 +48,8 @@ def inference_peak(model: Module, inputs: Sequence[Tensor]) -> Peak:
 
     for x in inputs:
         live.add(x.data)
-    with evaluating(model), calls.of(model, but=fused.members), observe(see):
-        model(*inputs)
+    with evaluating(model):
+        fused = possible_fusions(model)
+        with calls.of(model, but=fused.members), observe(see):
+            model(*inputs)
     return Peak(live.peak, at)

@@ -12,10 +12,14 @@ import numpy as np
 
 from tinydl import ops
 from tinydl.cost.calls import Call, tensors
-from tinydl.cost.clock import timed_inference, timed_training
-from tinydl.cost.fused import Fusions
+from tinydl.cost.clock import timed
+from tinydl.cost.fused import Fusions, fusions
+from tinydl.cost.undisturbed import undisturbed
+from tinydl.modes import enable_grad
 from tinydl.nn import Module
+from tinydl.options import whole
 from tinydl.tensor import Tensor
+from tinydl.train import evaluating
 
 C = TypeVar("C", bound=Call)
 
@@ -45,37 +49,58 @@ def numbered(calls: Iterable[C]) -> Iterator[tuple[Key, C]]:
 
 
 class Clocks:
-    """The measurements of all rounds, in milliseconds: of the whole and of each call, one list a kind of time."""
+    """The measurements of all rounds, in milliseconds: of the whole and of each call, one list a kind of time.
 
-    def __init__(self) -> None:
+    Args:
+        model: what to run.
+        inputs: what on.
+        rounds: how many measurements.
+        warmup: how many rounds before that do not count.
+    """
+
+    def __init__(self, model: Module, inputs: Sequence[Tensor], rounds: int, warmup: int) -> None:
+        self._model, self._inputs = model, inputs
+        self._rounds = range(-whole(warmup, "warmup", 0), whole(rounds, "rounds", 1))
         self._whole: dict[str, list[float]] = defaultdict(list)
         self._watched: dict[str, list[float]] = defaultdict(list)
         self._calls: dict[str, list[dict[Key, float]]] = defaultdict(list)
 
-    def infer(self, model: Module, inputs: Sequence[Tensor], fused: Fusions, counts: bool) -> None:
-        """Run the model, unwatched and watched."""
-        ms, _ = _time(lambda: model(*inputs))
-        with timed_inference(model, fused) as calls:
-            watched, _ = _time(lambda: model(*inputs))
-        if counts:
-            self._add("inference", ms, watched, {key: 1e-6 * call.forward for key, call in numbered(calls)})
+    def infer(self) -> Fusions:
+        """Run the model in evaluation mode, unwatched and watched in each round; return what was fused."""
+        with evaluating(self._model):
+            fused = fusions(self._model, self._inputs)
+            for n in self._rounds:
+                ms, _ = self._run()
+                with timed(self._model, fused) as calls:
+                    watched, _ = self._run()
+                if n >= 0:
+                    self._add("inference", ms, watched, {key: call.forward for key, call in numbered(calls)})
+        return fused
 
-    def train(self, model: Module, inputs: Sequence[Tensor], counts: bool) -> None:
-        """Make a training step (without an optimizer), unwatched and watched."""
-        forward, y = _time(lambda: model(*inputs))
-        backward = _backward(model, y)
-        with timed_training(model) as calls:
-            watched, y = _time(lambda: model(*inputs))
-        watched_backward = _backward(model, y)
-        if counts:
-            keyed = list(numbered(calls))
-            self._add("forward", forward, watched, {key: 1e-6 * call.forward for key, call in keyed})
-            self._add("backward", backward, watched_backward, {key: 1e-6 * call.backward for key, call in keyed})
+    def train(self) -> Fusions:
+        """Make training steps (without an optimizer), unwatched and watched in each round; return what was fused."""
+        with undisturbed(self._model), enable_grad():
+            self._model.train()
+            fused = fusions(self._model, self._inputs)
+            for n in self._rounds:
+                forward, y = self._run()
+                backward = _backward(self._model, y)
+                with timed(self._model, fused) as calls:
+                    watched, y = self._run()
+                watched_backward = _backward(self._model, y)
+                if n >= 0:
+                    keyed = list(numbered(calls))
+                    self._add("forward", forward, watched, {key: call.forward for key, call in keyed})
+                    self._add("backward", backward, watched_backward, {key: call.backward for key, call in keyed})
+        return fused
 
-    def _add(self, kind: str, ms: float, watched: float, calls: dict[Key, float]) -> None:
+    def _run(self) -> tuple[float, Any]:
+        return _time(lambda: self._model(*self._inputs))
+
+    def _add(self, kind: str, ms: float, watched: float, calls: dict[Key, int]) -> None:
         self._whole[kind].append(ms)
         self._watched[kind].append(watched)
-        self._calls[kind].append(calls)
+        self._calls[kind].append({key: 1e-6 * nanoseconds for key, nanoseconds in calls.items()})
 
     def whole(self) -> Times:
         """Return the time of the whole model, unwatched."""

@@ -21,8 +21,7 @@ class Work(Call):
     """What one call of a module did by itself, what the modules inside it did left out.
 
     Attributes:
-        ops: how many ops it ran.
-        macs: their multiply-adds.
+        macs: the multiply-adds of the ops it ran.
         made: the bytes of activations that they made; views make none.
         shape: the shape of its (first) result, with the batch; None when it returned no Tensor.
         field: the receptive field of that result, if it depends on an image.
@@ -30,9 +29,14 @@ class Work(Call):
 
     def __init__(self, name: str, module: Module) -> None:
         super().__init__(name, module)
-        self.ops = self.macs = self.made = 0
+        self.macs = self.made = 0
         self.shape: Shape | None = None
         self.field: Field | None = None
+
+    @property
+    def matters(self) -> bool:
+        """Whether the module holds no other, or computed something by itself (views are not enough)."""
+        return bool(self.macs or self.made or not any(True for _ in self.module.children()))
 
 
 class _Watch:
@@ -53,7 +57,6 @@ class _Watch:
     def see(self, op: Any, arrays: Sequence[Any], options: Mapping[str, Any], y: Tensor, kept: Sequence[Any]) -> None:
         """Observe one op."""
         work = self.calls.current
-        work.ops += 1
         work.macs += macs(op, arrays, options, y.data)
         work.made += self.live.follow(arrays, y.data, kept)
         self.fields.follow(op, arrays, options, y)

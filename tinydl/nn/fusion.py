@@ -57,20 +57,21 @@ def run(modules: Sequence[Module], x: Any) -> Any:
 
 def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
     """Call the modules in turn; batch norm and a ReLU behind it share their passes over memory, both ways."""
+    for members in recorded_groups(modules):
+        first: Any = members[0]
+        x = first(x) if len(members) == 1 else first.normalize(x, relu=True)
+    return x
+
+
+def recorded_groups(modules: Sequence[Module]) -> Iterator[Sequence[Module]]:
+    """Return the modules where calls are recorded: batch norm and a ReLU behind it together, all others alone."""
     i = 0
     while i < len(modules):
-        module, following = modules[i], modules[i + 1] if i + 1 < len(modules) else None
-        i += 1
-        if (
-            isinstance(module, BatchNorm1d | BatchNorm2d)
-            and _is_plain_relu(following)
-            and _computes_as(module, BatchNorm2d)
-        ):
-            x = module.normalize(x, relu=True)
-            i += 1
-        else:
-            x = module(x)
-    return x
+        norm = modules[i]
+        pair = isinstance(norm, BatchNorm1d | BatchNorm2d) and _computes_as(norm, BatchNorm2d)
+        size = 2 if pair and _is_plain_relu(modules[i + 1] if i + 1 < len(modules) else None) else 1
+        yield modules[i : i + size]
+        i += size
 
 
 def _is_plain_relu(module: Module | None) -> bool:

@@ -42,7 +42,7 @@ def profile(found: Profile, training: bool = False, n: int = 24, ax: Any = None)
         raise ValueError(f"n must be at least 1, got {n}")
     if training and isnan(found.whole.step):
         raise ValueError("found has no training times: measure with training=True")
-    rows = [row for row in found.rows if training or not row.fused]
+    rows = [row for row in found.rows if not (row.fused_training if training else row.fused_inference)]
     shown = _longest(rows, training, n)
     others = [row for row in rows if row not in shown]
     rest = f"{len(others)} other layers, and between" if others else "between layers"
