@@ -14,7 +14,9 @@ import pytest
 
 from tinydl.checkpoint import load_weights
 from tinydl.cli import build_parser, main
+from tinydl.commands import COMMANDS
 from tinydl.config import RunConfig
+from tinydl.inspection import INSPECTION
 
 SMALL = ["--data", "synthetic", "--limit", "500", "--epochs", "2", "--batch-size", "50", "--model", "lenetish"]
 
@@ -140,7 +142,6 @@ def test_options(options, tmp_path, capsys):
         (["train", "--threads", "0"], "got 0"),
         (["evaluate", "nowhere"], "nowhere"),
         (["predict", "nowhere.png"], "nowhere.png"),
-        (["summary", "--input", "28"], "--input must look like 1x28x28"),
     ],
 )
 def test_errors_are_one_line(argv, message, capsys, tmp_path, monkeypatch):
@@ -164,7 +165,7 @@ def test_usage_errors_and_help():
     assert run().returncode == 2
     help_text = run("--help").stdout
     assert "examples:" in help_text
-    assert all(name in help_text for name in ("train", "evaluate", "predict", "summary", "warmup", "data", "lessons"))
+    assert all(name in help_text for name in COMMANDS | INSPECTION)
     assert re.fullmatch(r"tinydl \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
@@ -185,12 +186,6 @@ def test_offline_auto_falls_back_in_one_line(tmp_path):
 def test_resume_refuses_other_settings(trained, capsys):
     assert main(["train", "--resume", str(trained), "--lr", "0.1"]) == 1
     assert "--resume takes its settings from the run; leave out lr" in capsys.readouterr().err
-
-
-def test_summary(capsys):
-    assert main(["summary", "mobile"]) == 0
-    totals = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith("total")]
-    assert totals == [["total", "36,874"]]
 
 
 def test_data_picture(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The command line: `tinydl train`, `evaluate`, `predict`, `summary`, `warmup`, `data`, `lessons`."""
+"""The command line: `tinydl train`, `evaluate`, `predict`, `summary`, `profile`, `zoo`, `warmup`, `data`, `lessons`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tinydl import __version__
 from tinydl.commands import COMMANDS
 from tinydl.config import AUGMENTATIONS, MODELS, OPTIMIZERS, SCHEDULES, RunConfig
 from tinydl.data import DATASETS
+from tinydl.inspection import INSPECTION
 
 _DEFAULTS = RunConfig()
 
@@ -22,7 +23,9 @@ examples:
   tinydl train --optimizer sgd --schedule cosine --lr 0.1 --weight-decay 5e-4
   tinydl train --resume runs/convnet-auto-seed0  go on where a run was interrupted
   tinydl predict four.png nine.png               what the newest run sees in pictures
-  tinydl summary mobile                          layers, parameters, multiply-adds
+  tinydl zoo                                     the networks there are, beside what their papers say
+  tinydl summary mobilenet_v2                    layers, parameters, multiply-adds, memory
+  tinydl profile mobilenet_v2 --batch 8          milliseconds a layer, forward and backward
   tinydl lessons                                 learn how all of this works, in JupyterLab
 """
 
@@ -37,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(argv)
     try:
-        code: int = COMMANDS[args.command](args)
+        code: int = (COMMANDS | INSPECTION)[args.command](args)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -63,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tinydl {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_train(commands)
+    _add_inspection(commands)
     _add_others(commands)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", default=False, help="show the whole traceback of an error")
@@ -118,6 +122,34 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _engine_options(parser)
 
 
+def _add_inspection(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("summary", help="layers, parameters, multiply-adds and memory of a network")
+    _network_options(parser)
+    parser.add_argument("--batch", type=int, help="also measure what a training step on so many images keeps in memory")
+    _engine_options(parser)
+
+    parser = commands.add_parser("profile", help="milliseconds a layer of a network, forward and backward")
+    _network_options(parser)
+    parser.add_argument("--batch", type=int, default=1, help="images at a time (default: 1)")
+    parser.add_argument("--rounds", type=int, default=10, help="measurements of each median (default: 10)")
+    parser.add_argument("--inference", action="store_true", help="leave out training steps")
+    parser.add_argument("--picture", metavar="PNG", help="draw the layers that take longest")
+    _engine_options(parser)
+
+    parser = commands.add_parser("zoo", help="the networks, with parameters, multiply-adds and their papers' accuracy")
+    parser.add_argument("start", nargs="?", default="", help="only networks whose names begin like this")
+
+
+def _network_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", nargs="?", default=_DEFAULTS.model, help=f"see tinydl zoo (default: {_DEFAULTS.model})"
+    )
+    parser.add_argument("--input", help="channels x height x width (default: what the network was made for)")
+    parser.add_argument("--small", action="store_true", help="its form for small images (default input: 1x28x28)")
+    parser.add_argument("--width", type=float, help="a factor on its channels")
+    parser.add_argument("--classes", type=int, help="how many classes it tells apart")
+
+
 def _add_others(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run_help = "a run's folder (default: the newest under runs/)"
     parser = commands.add_parser("evaluate", help="test a trained run again")
@@ -129,10 +161,6 @@ def _add_others(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("images", nargs="+", help="PNG pictures of one digit each, dark on light or light on dark")
     parser.add_argument("--run", help=run_help)
     _engine_options(parser)
-
-    parser = commands.add_parser("summary", help="layers, parameters and multiply-adds of a network")
-    parser.add_argument("model", nargs="?", choices=MODELS, default=_DEFAULTS.model)
-    parser.add_argument("--input", default="1x28x28", help="channels x height x width (default: 1x28x28)")
 
     parser = commands.add_parser("warmup", help="compile all kernels now, so that training starts at once")
     _engine_options(parser)

@@ -1,4 +1,4 @@
-"""What each command of `tinydl` does, given its parsed arguments."""
+"""What each command of `tinydl` does, given its parsed arguments; those that look at networks: `tinydl.inspection`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import numpy as np
 
 from tinydl import checkpoint, kernels
 from tinydl.config import MODELS, RunConfig
-from tinydl.cost import summary as cost_summary
 from tinydl.data import ImageDataset, cache_folder, load, normalize_digit
 from tinydl.experiment import Experiment, make_model, make_optimizer, test_loader
 from tinydl.kernels.threads import set_num_threads
@@ -132,24 +131,6 @@ def predict(args: Namespace) -> int:
     return 0
 
 
-def summary(args: Namespace) -> int:
-    """Print layers, parameters and MACs of a model."""
-    sizes = _input_shape(args.input)
-    print(cost_summary(make_model(RunConfig(model=args.model)), sizes))
-    return 0
-
-
-def _input_shape(text: str) -> tuple[int, ...]:
-    """Return (1, 28, 28) for "1x28x28"."""
-    try:
-        sizes = tuple(int(n) for n in text.split("x"))
-    except ValueError:
-        sizes = ()
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise ValueError(f"--input must look like 1x28x28 (channels, height, width), got {text!r}")
-    return sizes
-
-
 def warmup(args: Namespace) -> int:
     """Compile every kernel that training the models needs, so that later runs start at once."""
     set_engine(args)
@@ -204,7 +185,6 @@ COMMANDS: dict[str, Any] = {
     "train": train,
     "evaluate": evaluate_run,
     "predict": predict,
-    "summary": summary,
     "warmup": warmup,
     "data": data,
     "lessons": lessons,

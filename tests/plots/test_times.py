@@ -26,9 +26,10 @@ def names(panel):
 
 def test_inference_beside_multiply_adds():
     left, right = plots.profile(FOUND)
-    assert names(left) == ["0  Conv2d", "2  MaxPool2d", "3  Linear", "between layers"]
-    assert bars(left) == [(0, 4), (0, 2), (0, 6), (0, 0.5)]
-    assert bars(right) == [(0, 3), (0, 0), (0, 1), (0, 0)]
+    assert names(left) == ["0  Conv2d", "2  MaxPool2d", "3  Linear"]
+    assert bars(left) == [(0, 4), (0, 2), (0, 6)]
+    assert bars(right) == [(0, 3), (0, 0), (0, 1)]
+    assert left.texts[0].get_text() == "0.50 ms: between layers"
     assert left.get_title(loc="left") == "Net: 12.00 ms inference, batch 8"
     assert right.get_title(loc="left") == "layers without MACs: 17 % of the time"
     assert left.get_ylim() == right.get_ylim() == (3.6, -0.6), "the first layer at the top"
@@ -37,8 +38,9 @@ def test_inference_beside_multiply_adds():
 def test_a_training_step_is_forward_and_then_backward():
     left, right = plots.profile(FOUND, training=True)
     assert names(left)[:2] == ["0  Conv2d", "1  ReLU"]
-    assert bars(left)[:5] == [(0, 5), (0, 1), (0, 2.5), (0, 7), (0, 0.6)]
-    assert bars(left)[5:] == [(5, 9), (1, 2), (2.5, 1), (7, 8), (0.6, 0.7)]
+    assert bars(left)[:4] == [(0, 5), (0, 1), (0, 2.5), (0, 7)]
+    assert bars(left)[4:] == [(5, 9), (1, 2), (2.5, 1), (7, 8)]
+    assert left.texts[0].get_text() == "1.30 ms: between layers"
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["forward", "backward"]
     assert left.get_title(loc="left") == "Net: 36.00 ms a training step, batch 8"
     assert right.get_title(loc="left") == "layers without MACs: 18 % of the time"
@@ -46,9 +48,17 @@ def test_a_training_step_is_forward_and_then_backward():
 
 def test_the_longest_layers_in_their_order_and_the_others_together():
     left, right = plots.profile(FOUND, n=1)
-    assert names(left) == ["3  Linear", "2 other layers, and between"]
-    assert bars(left) == [(0, 6), (0, 6.5)]
-    assert bars(right) == [(0, 1), (0, 3)]
+    assert names(left) == ["3  Linear"]
+    assert (bars(left), bars(right)) == ([(0, 6)], [(0, 1)])
+    assert left.texts[0].get_text() == "6.50 ms: 2 other layers, and what is between"
+    assert right.texts[0].get_text() == "3.0 million: these"
+
+
+def test_calls_that_are_alike_are_still_two():
+    twins = Profile("Net", 1, 1, (ROWS[0], ROWS[0], ROWS[3]), *[Times(0.0, 0.0, 0.0)] * 3)
+    left, _ = plots.profile(twins, n=2)
+    assert bars(left) == [(0, 4), (0, 6)]
+    assert left.texts[0].get_text().startswith("4.00 ms: 1 other")
 
 
 def test_nothing_is_clipped():

@@ -113,8 +113,8 @@ def training_memory(model: Module, input_shape: Shapes, batch: int = 1) -> Train
         parts = Live(tensor.data for tensor in (*model.parameters(), *model.buffers()))
         kept = dict.fromkeys(calls.ended, 0)
         for node in reversed(ancestors(y._node for y in outputs)):
-            kept[makers[node.number]] += sum(map(parts.add, saved_arrays(node)))
-    rows = tuple(Kept(call.name, call.kind, n) for call, n in kept.items() if call.recorded)
+            kept[makers.get(node.number, calls.ended[-1])] += sum(map(parts.add, saved_arrays(node)))
+    rows = tuple(Kept(call.name, call.kind, n) for call, n in kept.items() if call.recorded or n)
     return TrainingMemory(type(model).__name__, batch, rows)
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def profile(found: Profile, training: bool = False, n: int = 24, ax: Any = None) -> tuple[Axes, ...]:
     """Draw the milliseconds of each layer, and beside them its multiply-adds.
 
-    Layers stand in the order in which they run, the first at the top. The `n` that take most time have a bar, what the
-    others and the time between layers take together is the last one. Layers that run in another one's kernel have none.
+    Layers stand in the order in which they run, the first at the top. The `n` that take most time have a bar; what the
+    others and the time between layers take together is written below. Layers that run in another one's kernel have no
+    time of their own.
 
     Args:
         found: what `tinydl.cost.profile` measured.
@@ -43,29 +44,33 @@ def profile(found: Profile, training: bool = False, n: int = 24, ax: Any = None)
     if training and isnan(found.whole.step):
         raise ValueError("found has no training times: measure with training=True")
     rows = [row for row in found.rows if not (row.fused_training if training else row.fused_inference)]
-    shown = _longest(rows, training, n)
-    others = [row for row in rows if row not in shown]
-    rest = f"{len(others)} other layers, and between" if others else "between layers"
-    names = [*(f"{row.name}  {row.kind}" for row in shown), rest]
-    left, right = panels(ax, 2, 10.0, 1.2 + 0.24 * len(names))
-    _bars(left, [row.ms for row in shown], [found.rest, *(row.ms for row in others)], training)
-    macs = [*(row.macs for row in shown), sum(row.macs for row in others)]
-    right.barh(range(len(names)), np.array(macs) / 1e6, color=ORANGE)
+    longest = sorted(range(len(rows)), key=lambda i: -_time(rows[i], training))[:n]
+    shown = [rows[i] for i in sorted(longest)]
+    others = [row for i, row in enumerate(rows) if i not in longest]
+    left, right = panels(ax, 2, 10.0, 1.4 + 0.24 * len(shown))
+    _bars(left, [row.ms for row in shown], training)
+    right.barh(range(len(shown)), [row.macs / 1e6 for row in shown], color=ORANGE)
     what = "a training step" if training else "inference"
     ms = found.whole.step if training else found.whole.inference
     dress(left, f"{found.name}: {ms:.2f} ms {what}, batch {found.batch}", f"{what} (ms)", "")
     dress(right, _surprise(rows, training), "multiply-adds (millions)", "")
-    for panel, ticks in ((left, names), (right, [""] * len(names))):
-        panel.set_yticks(range(len(names)), ticks, fontsize=8)
-        panel.set_ylim(len(names) - 0.4, -0.6)
+    rest = sum(_time(row, training) for row in others) + (found.rest.step if training else found.rest.inference)
+    where = f"{len(others)} other layers, and what is between" if others else "between layers"
+    left.annotate(f"{rest:.2f} ms: {where}", (0, len(shown)), (4, 0), **_NOTE)
+    right.annotate(f"{sum(row.macs for row in others) / 1e6:.1f} million: these", (0, len(shown)), (4, 0), **_NOTE)
+    for panel, ticks in ((left, [f"{row.name}  {row.kind}" for row in shown]), (right, [""] * len(shown))):
+        panel.set_yticks(range(len(shown)), ticks, fontsize=8)
+        panel.set_ylim(len(shown) + 0.6, -0.6)
         panel.grid(axis="y", visible=False)
     return left, right
 
 
-def _bars(ax: Axes, shown: Sequence[Times], others: Sequence[Times], training: bool) -> None:
-    """Draw a bar for each of `shown`, and one for `others` together; backward goes on where forward ends."""
-    total = [sum(part) for part in zip(*others)]
-    times = np.array([*shown, total])
+_NOTE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": "0.35"}
+
+
+def _bars(ax: Axes, shown: Sequence[Times], training: bool) -> None:
+    """Draw a bar for each layer; backward goes on where forward ends."""
+    times = np.array(shown).reshape(-1, 3)
     columns = {"forward": (1, SKY), "backward": (2, BLUE)} if training else {"inference": (0, BLUE)}
     start = np.zeros(len(times))
     for label, (column, colour) in columns.items():
@@ -77,12 +82,6 @@ def _bars(ax: Axes, shown: Sequence[Times], others: Sequence[Times], training: b
 
 def _time(row: TimedRow, training: bool) -> float:
     return row.ms.step if training else row.ms.inference
-
-
-def _longest(rows: Sequence[TimedRow], training: bool, n: int) -> list[TimedRow]:
-    """Return the n rows that take longest, in the order in which they run."""
-    order = sorted(range(len(rows)), key=lambda i: -_time(rows[i], training))[:n]
-    return [rows[i] for i in sorted(order)]
 
 
 def _surprise(rows: Sequence[TimedRow], training: bool) -> str:
