@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from tinydl import Tensor, nn, ops, zoo
 from tinydl.autograd import grad
 from tinydl.cost import summary
-from tinydl.cost.field import POINTWISE, RULES
+from tinydl.cost.field import POINTWISE, RULES, Tracker
+from tinydl.cost.window import Seen, Window
+from tinydl.modes import observe
 from tinydl.op import FUSED, OPS
 from tinydl.train import evaluating
 
@@ -178,3 +180,96 @@ def test_vectors_have_no_field():
 def test_rules_belong_to_ops():
     assert RULES.keys() | POINTWISE <= OPS.keys() | FUSED.keys()
     assert not RULES.keys() & POINTWISE
+
+
+# ---- the rules one by one, axes wherever they go
+
+
+def field_of(function, x):
+    """Return the field of `function(x)`."""
+    tracker = Tracker()
+    tracker.image(x.data)
+    with observe(lambda op, arrays, options, y, kept: tracker.follow(op, arrays, options, y)):
+        y = function(x)
+    return tracker.of(y.data)
+
+
+def seen_along(function, x, image_axis, axis):
+    """Return for each position along `axis` of the result (the only one for None) the lines that turn it NaN."""
+    seen = []
+    for line in range(x.shape[image_axis]):
+        image = x.data.copy()
+        np.moveaxis(image, image_axis, 0)[line] = np.nan
+        y = np.isnan(function(Tensor(image)).data)
+        seen.append(y.any()[None] if axis is None else y.any(axis=tuple(a for a in range(y.ndim) if a != axis)))
+    return [np.flatnonzero(column).tolist() for column in np.array(seen).T]
+
+
+ROW = Tensor(np.ones((3, 2, 1, 3), np.float32))
+POINT = Tensor(np.ones((3, 4, 1, 1), np.float32))
+ZEROS = Tensor(np.zeros((1, 1, 4, 6), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("function", "axes"),
+    [
+        (lambda x: ops.cat([x, x * 2.0], 2), (None, 3)),
+        (lambda x: ops.cat([x, x * 2.0], 1), (2, 3)),
+        (lambda x: ops.cat([x[:, :1], ZEROS], 1), (2, 3)),
+        (lambda x: x.sum(1), (1, 2)),
+        (lambda x: x.mean((0, 1)), (0, 1)),
+        (lambda x: ops.amax(x, 3), (2, None)),
+        (lambda x: x.sum((1, 3), keepdim=True), (2, None)),
+        (lambda x: ops.permute(x, (3, 0, 2, 1)), (2, 0)),
+        (lambda x: ops.permute(x, (-1, 0, 1, 2)), (3, 0)),
+        (lambda x: ops.reshape(x, (2, 4, 6)), (1, 2)),
+        (lambda x: ops.reshape(x, (2, 2, 2, 6)), (None, 3)),
+        (lambda x: ops.flatten(x, 2), (None, None)),
+        (lambda x: x.unsqueeze(2), (3, 4)),
+        (lambda x: x[0], (1, 2)),
+        (lambda x: x[:, 1, 2], (None, 1)),
+        (lambda x: x[:, :, -1], (None, 2)),
+        (lambda x: x[:, :, 1::2, 2:5], (2, 3)),
+        (lambda x: ops.pad(x, (-1, 2, 1, 0)), (2, 3)),
+        (lambda x: ops.expand(x.sum(3, keepdim=True), (1, 2, 4, 5)), (2, None)),
+        (lambda x: x.mean(1) * x[0], (1, 2)),
+        (lambda x: ops.channel_shuffle(x, 2), (2, 3)),
+        (lambda x: ops.channel_shuffle(ops.permute(x, (0, 2, 1, 3)), 2), (None, 3)),
+        (lambda x: ops.conv2d(ops.permute(x, (2, 1, 0, 3)), ROW), (0, 3)),
+        (lambda x: ops.conv2d(ops.permute(x, (0, 2, 1, 3)), POINT), (None, 3)),
+        (lambda x: ops.conv2d(x, x[:, :, 1:, :5]), (None, None)),
+        (lambda x: ops.adaptive_avg_pool2d(x, (2, 6)), (2, 3)),
+        (lambda x: ops.adaptive_avg_pool2d(x, (3, 1)), (None, None)),
+        (lambda x: ops.adaptive_avg_pool2d(ops.permute(x, (0, 2, 1, 3)), (1, 3)), (1, 3)),
+    ],
+)
+def test_rules(function, axes, backend):
+    x = Tensor(np.random.default_rng(0).random((1, 2, 4, 6), np.float32) + 0.1)
+    for image_axis, seen, axis in zip((2, 3), field_of(function, x), axes):
+        assert seen.axis == axis
+        for i, pixels in enumerate(seen_along(function, x, image_axis, axis)):
+            first = seen.window.start + i * seen.window.jump
+            inside = [p for p in range(first, first + seen.window.size) if 0 <= p < x.shape[image_axis]]
+            assert (pixels[:1], pixels[-1:]) == (inside[:1], inside[-1:])
+
+
+def test_unknown_ops_and_odd_indices_mix_everything():
+    x = Tensor(np.ones((1, 2, 4, 6), np.float32))
+    for function in (lambda x: ops.flip(x, 3), lambda x: x[..., [5, 0]], lambda x: x[..., :2], lambda x: x[:, None]):
+        assert field_of(function, x) == (Seen(None, Window(4, 0, 0)), Seen(None, Window(6, 0, 0)))
+
+
+def test_what_does_not_come_from_the_image_has_no_field():
+    x = Tensor(np.ones((1, 2, 4, 6), np.float32))
+    assert field_of(lambda x: Tensor(np.ones(3)) * 2.0, x) is None
+    pixel = Seen(2, Window(1, 1, 0)), Seen(3, Window(1, 1, 0))
+    assert field_of(lambda x: ops.where(Tensor(np.ones(6, bool)), x, Tensor(0.0)), x) == pixel
+
+
+def test_fields_are_forgotten_with_their_arrays():
+    tracker, x = Tracker(), Tensor(np.ones((1, 2, 4, 6), np.float32))
+    tracker.image(x.data)
+    with observe(lambda op, arrays, options, y, kept: tracker.follow(op, arrays, options, y)):
+        for _ in range(10):
+            x * 2.0
+    assert len(tracker._known) == 1

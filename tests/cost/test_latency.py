@@ -73,6 +73,7 @@ def test_each_layer_gets_the_time_of_its_own_ops():
         ("Net", 3, 3, 25),
     ]
     assert found.whole == found.watched == (39, 39, 1665)
+    assert found.whole.step == 39 + 1665
     assert found.rest == (0, 0, 0)
     assert found.batch == 2
     assert [row.macs for row in found.rows] == [32, 0, 0, 32, 0, 0, 24, 0]

@@ -59,3 +59,14 @@ def test_other_memory_is_never_counted():
     assert live.add(weight[1:]) == 0
     assert not live.holds(weight)
     assert not live.holds(np.zeros(3))
+
+
+def test_results_count_when_an_operand_does():
+    live, x, weight = Live(), np.zeros(4), np.zeros(4)
+    live.add(x)
+    scale, y, places = weight * 2, x * weight, np.zeros(2)
+    assert live.follow([weight, 2.0], scale, [places]) == 0
+    assert live.n_bytes == 32, "what is computed from other memory alone is not followed"
+    assert live.follow([weight, x[1:], None], y, [places]) == 32
+    assert live.n_bytes == 32 + 32 + 16, "what an op keeps beside its result counts, but is not its result"
+    assert live.follow([y], y.reshape(2, 2), []) == 0
