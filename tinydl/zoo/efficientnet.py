@@ -31,19 +31,26 @@ strides of 2 are 1.
 
 Source: Tan & Le 2019, EfficientNet, arXiv:1905.11946, tables 1 and 2, and section 5.2 for the rates; the scaling
 coefficients are the authors' code's. Names, start and batch norm as in torchvision: ε = 1e-5 and momentum 0.1 up to B4,
-0.001 and 0.01 (which is what the authors have everywhere) from B5 on.
+0.001 and 0.01 (0.1 where small), which is what the authors have everywhere, from B5 on.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, NamedTuple
 
 from tinydl import nn, ops
 from tinydl.nn import init
 from tinydl.options import number
-from tinydl.zoo.blocks import ConvNormActivation, MBConv, Norm, SqueezeExcite, make_divisible, spare_downsampling
+from tinydl.zoo.blocks import (
+    ConvNormActivation,
+    MBConv,
+    Norm,
+    SqueezeExcite,
+    make_divisible,
+    spare_downsampling,
+    tensorflow_norm,
+)
 from tinydl.zoo.registry import Paper, network
 from tinydl.zoo.weights import Weights, kaiming_start, loaded
 
@@ -124,7 +131,6 @@ class EfficientNet(nn.Module):
 
 
 _SOURCE = "Tan & Le 2019, arXiv:1905.11946, table 2"
-_AUTHORS_NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
 def _scaled(own: float, width: float) -> float:
@@ -232,7 +238,7 @@ def efficientnet_b5(
 ) -> EfficientNet:
     """Return EfficientNet-B5, for 456×456; arguments as `efficientnet_b0`."""
     model = EfficientNet(
-        num_classes, in_channels, _scaled(1.6, width), 2.2, dropout, stochastic_depth, small, _AUTHORS_NORM
+        num_classes, in_channels, _scaled(1.6, width), 2.2, dropout, stochastic_depth, small, tensorflow_norm(small)
     )
     return loaded(model, weights)
 
@@ -249,7 +255,7 @@ def efficientnet_b6(
 ) -> EfficientNet:
     """Return EfficientNet-B6, for 528×528; arguments as `efficientnet_b0`."""
     model = EfficientNet(
-        num_classes, in_channels, _scaled(1.8, width), 2.6, dropout, stochastic_depth, small, _AUTHORS_NORM
+        num_classes, in_channels, _scaled(1.8, width), 2.6, dropout, stochastic_depth, small, tensorflow_norm(small)
     )
     return loaded(model, weights)
 
@@ -266,6 +272,6 @@ def efficientnet_b7(
 ) -> EfficientNet:
     """Return EfficientNet-B7, for 600×600; arguments as `efficientnet_b0`."""
     model = EfficientNet(
-        num_classes, in_channels, _scaled(2.0, width), 3.1, dropout, stochastic_depth, small, _AUTHORS_NORM
+        num_classes, in_channels, _scaled(2.0, width), 3.1, dropout, stochastic_depth, small, tensorflow_norm(small)
     )
     return loaded(model, weights)

@@ -21,17 +21,17 @@ sizes, and the authors' code, say 1.) In a small network the first two strides o
 | 0.25 | 470,072 | 41,030,272 | 0.5 M, 41 M, 50.6 % |
 
 Source: Howard et al. 2017, MobileNets, arXiv:1704.04861, tables 1, 6 and 7. ReLU6 is from the authors' code; batch
-norm's ε and momentum, the start and the dropout are Keras's, whose weights have this number of parameters.
+norm's ε and momentum (0.001 and 0.01; 0.1 where small), the start and the dropout are Keras's, whose weights have this
+number of parameters.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from tinydl import nn, ops
 from tinydl.options import number
-from tinydl.zoo.blocks import ConvNormActivation, DepthwiseSeparable, spare_downsampling
+from tinydl.zoo.blocks import ConvNormActivation, DepthwiseSeparable, spare_downsampling, tensorflow_norm
 from tinydl.zoo.registry import Paper, network
 from tinydl.zoo.weights import Weights, glorot_start, loaded
 
@@ -55,7 +55,7 @@ class MobileNetV1(nn.Module):
     ) -> None:
         super().__init__()
         width = number(width, "width", "(0, inf)")
-        norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+        norm = tensorflow_norm(small)
         strides = spare_downsampling(STRIDES) if small else STRIDES
         channels = [int(c * width) for c in WIDTHS]
         stem = ConvNormActivation(in_channels, channels[0], 3, strides[0], norm=norm, activation=nn.ReLU6)

@@ -35,18 +35,24 @@ small images (`small=True`) the first two strides of 2 are 1.
 | small 0.75 | 2,041,872 | 43,399,344 | –, 44 M, 65.4 % |
 
 Source: Howard et al. 2019, Searching for MobileNetV3, arXiv:1905.02244, tables 1 to 3. Names, start and batch norm
-(ε = 0.001, momentum 0.01) as in torchvision.
+(ε = 0.001, momentum 0.01; 0.1 where small) as in torchvision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from tinydl import nn, ops
 from tinydl.options import number
-from tinydl.zoo.blocks import ConvNormActivation, MBConv, SqueezeExcite, make_divisible, spare_downsampling
+from tinydl.zoo.blocks import (
+    ConvNormActivation,
+    MBConv,
+    SqueezeExcite,
+    make_divisible,
+    spare_downsampling,
+    tensorflow_norm,
+)
 from tinydl.zoo.registry import Paper, network
 from tinydl.zoo.weights import Weights, kaiming_start, loaded
 
@@ -112,7 +118,7 @@ class MobileNetV3(nn.Module):
     ) -> None:
         super().__init__()
         width = number(width, "width", "(0, inf)")
-        norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+        norm = tensorflow_norm(small)
         strides = [2, *(row.stride for row in rows)]
         first, *later = spare_downsampling(strides) if small else strides
         inputs, unscaled = make_divisible(16 * width), 16

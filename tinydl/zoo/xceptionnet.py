@@ -18,17 +18,16 @@ the network's first. It is no light network: 22,855,952 parameters (the paper: 2
 In a small network the first two convolutions are padded, and the first and the first block have stride 1.
 
 Source: Chollet 2017, Xception, arXiv:1610.02357, figure 5 and table 3; ImageNet top-1 79.0 %: table 1. Start and batch
-norm (ε = 0.001, momentum 0.01) as in Keras.
+norm (ε = 0.001, momentum 0.01; 0.1 where small) as in Keras.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from tinydl import nn, ops
 from tinydl.options import number
-from tinydl.zoo.blocks import SeparableConv, SeparableResidual
+from tinydl.zoo.blocks import SeparableConv, SeparableResidual, tensorflow_norm
 from tinydl.zoo.registry import Paper, network
 from tinydl.zoo.weights import Weights, glorot_start, loaded
 
@@ -51,7 +50,7 @@ class Xception(nn.Module):
     ) -> None:
         super().__init__()
         width = number(width, "width", "(0, inf)")
-        norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+        norm = tensorflow_norm(small)
         widths = (32, 64, 128, 256, 728, 1024, 1536, 2048)
         c1, c2, c3, c4, c5, c6, c7, c8 = (int(c * width) for c in widths)
         stride, padding = (1, 1) if small else (2, 0)

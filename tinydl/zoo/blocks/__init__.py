@@ -8,6 +8,7 @@ from tinydl.zoo.blocks.conv import (
     SeparableConv,
     make_divisible,
     spare_downsampling,
+    tensorflow_norm,
 )
 from tinydl.zoo.blocks.excite import SqueezeExcite
 from tinydl.zoo.blocks.fire import Fire
@@ -30,4 +31,5 @@ __all__ = [
     "SqueezeExcite",
     "make_divisible",
     "spare_downsampling",
+    "tensorflow_norm",
 ]

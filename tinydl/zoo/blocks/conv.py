@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeAlias
 
 from tinydl import nn
@@ -38,6 +39,18 @@ def spare_downsampling(strides: Iterable[int]) -> list[int]:
     for place in [i for i, stride in enumerate(found) if stride == 2][:2]:
         found[place] = 1
     return found
+
+
+def tensorflow_norm(small: bool) -> Norm:
+    """Return what makes batch norms as TensorFlow's networks have them: ε = 0.001, momentum 0.01.
+
+    With that momentum running statistics follow over hundreds of steps. Small images are learned in a few hundred, and
+    tested with statistics that are not there yet, so for `small` networks it is 0.1.
+
+    >>> tensorflow_norm(small=False)(8)
+    BatchNorm2d(8, eps=0.001, momentum=0.01, affine=True, bias=True, track_running_stats=True)
+    """
+    return partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1 if small else 0.01)
 
 
 class ConvNormActivation(nn.Sequential):

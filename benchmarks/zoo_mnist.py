@@ -1,0 +1,174 @@
+"""Each family of the zoo on MNIST, narrow and with its small stem: parameters, multiply-adds, minutes, test accuracy.
+
+Adam under a one-cycle schedule, batch 128, no augmentation, the paper's dropout and stochastic depth. Choices (widths,
+epochs, learning rates) were made on 5,000 validation images with `--tune`, which leaves the test set alone; a run
+trains on the other 55,000 images and touches the test set once, with the weights of its last step. Minutes are those
+of training and validation.
+
+    TINYDL_DATA=... python benchmarks/zoo_mnist.py [--networks resnet18] [--seeds 3] [--picture pareto.png]
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, field, replace
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+from environment import describe
+
+import tinydl
+from tinydl import zoo
+from tinydl.callbacks import Schedule
+from tinydl.cost import summary
+from tinydl.data import MNIST, DataLoader, Subset, random_split
+from tinydl.optim import Adam, lr_scheduler
+from tinydl.random import manual_seed
+
+HELD_OUT = 5_000
+SHAPE = (1, 28, 28)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is built and trained."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    lr: float = 0.005
+    epochs: int = 3
+    batch: int = 128
+
+
+RECIPES = {
+    "lenet_300_100": Recipe(lr=0.002, epochs=5),
+    "lenet5": Recipe(lr=0.002, epochs=5),
+    "convnet": Recipe(epochs=5),
+    "mobilenet_v1": Recipe({"width": 0.25}),
+    "mobilenet_v2": Recipe({"width": 0.25}),
+    "mobilenet_v3_small": Recipe({"width": 0.5}),
+    "mobilenet_v3_large": Recipe({"width": 0.25}),
+    "shufflenet_v1": Recipe({"width": 0.25}),
+    "shufflenet_v2_x0_5": Recipe({"width": 0.5}),
+    "squeezenet1_0": Recipe({"width": 0.25}, lr=0.002),
+    "squeezenet1_1": Recipe({"width": 0.5}, lr=0.002),
+    "xception": Recipe({"width": 0.1}),
+    "resnet18": Recipe({"width": 0.125}),
+    "efficientnet_b0": Recipe({"width": 0.25}),
+}
+
+
+@dataclass
+class Result:
+    """What became of a network: its costs, and a figure for each seed."""
+
+    name: str
+    params: int
+    macs: int
+    minutes: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    test: list[float] = field(default_factory=list)
+
+
+def build(name: str) -> Any:
+    """Return the network as its recipe has it."""
+    small = {"small": True} if "small" in zoo.options(name) else {}
+    return zoo.build(name, num_classes=10, in_channels=1, **RECIPES[name].settings, **small)
+
+
+def train(name: str, seed: int, limit: int | None, tune: bool, result: Result) -> None:
+    """Train one network from one seed and add its figures to `result`."""
+    recipe = RECIPES[name]
+    manual_seed(seed)
+    images = MNIST(train=True)
+    n = len(images) if limit is None else limit
+    held_out = min(HELD_OUT, n // 5)
+    order = np.random.default_rng(seed)
+    fit, held, _ = random_split(images, [n - held_out, held_out, len(images) - n], order)
+    loader, validation = DataLoader(fit, recipe.batch, shuffle=True), DataLoader(held, 500)
+    model = build(name)
+    optimizer = Adam(model.parameters(), recipe.lr)
+    schedule = lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.epochs * len(loader))
+    started = time.perf_counter()
+    history = tinydl.fit(
+        model,
+        loader,
+        epochs=recipe.epochs,
+        validation=validation,
+        optimizer=optimizer,
+        callbacks=[Schedule(schedule, "step")],
+    )
+    result.minutes.append((time.perf_counter() - started) / 60)
+    result.validation.append(100 * history[-1]["validation_accuracy"])
+    if not tune:
+        test = MNIST(train=False)
+        chosen = Subset(test, np.arange(len(test) if limit is None else min(limit, len(test))))
+        result.test.append(100 * tinydl.evaluate(model, DataLoader(chosen, 500)).accuracy)
+
+
+def spread(values: list[float]) -> str:
+    """Return mean ± sd, or a dash for nothing."""
+    if not values:
+        return "–"
+    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+
+
+def row(result: Result) -> str:
+    """Return a line of the table."""
+    settings = ", ".join(f"{key} {value}" for key, value in RECIPES[result.name].settings.items())
+    costs = f"{result.params:10,} {result.macs:12,} {mean(result.minutes):8.1f}"
+    accuracies = f"{spread(result.validation):>16} {spread(result.test):>16}"
+    return f"{result.name:19} {settings:11} {RECIPES[result.name].epochs:6} {costs} {accuracies}"
+
+
+def draw(results: list[Result], path: str) -> None:
+    """Plot the test error against parameters and multiply-adds, with a line through the networks nobody beats."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    for ax, (attribute, title) in zip(figure.subplots(1, 2), (("params", "parameters"), ("macs", "multiply-adds"))):
+        points = sorted((getattr(r, attribute), 100 - mean(r.test), r.name) for r in results)
+        front = [p for i, p in enumerate(points) if all(p[1] < q[1] for q in points[:i])]
+        ax.step(*zip(*[p[:2] for p in front]), where="post", color="#999999", linewidth=1)
+        ax.scatter(*zip(*[p[:2] for p in points]), color="#0072B2")
+        for cost, error, name in points:
+            ax.annotate(name, (cost, error), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        ax.set(xscale="log", xlabel=title, ylabel="test error (%)", ylim=(0, None))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.margins(x=0.25)
+        ax.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    """Print the table, draw the plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="*", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--lr", type=float, help="instead of the recipe's")
+    parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
+    parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
+    parser.add_argument("--picture", help="where to draw the plot (PNG)")
+    args = parser.parse_args()
+    for name, recipe in RECIPES.items():
+        RECIPES[name] = replace(recipe, epochs=args.epochs or recipe.epochs, lr=args.lr or recipe.lr)
+    print(describe(tinydl.num_threads(), ("numpy", "numba")))
+    print(
+        f"{'network':19} {'settings':11} {'epochs':>6} {'parameters':>10} {'MACs':>12} {'minutes':>8} "
+        f"{'validation (%)':>16} {'test (%)':>16}"
+    )
+    results = []
+    for name in args.networks:
+        counted = summary(build(name), SHAPE)
+        result = Result(name, counted.params, counted.macs)
+        for seed in range(args.seeds):
+            train(name, seed, args.limit, args.tune, result)
+        results.append(result)
+        print(row(result), flush=True)
+    if args.picture and not args.tune:
+        draw(results, args.picture)
+
+
+if __name__ == "__main__":
+    main()
