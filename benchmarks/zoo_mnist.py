@@ -23,6 +23,7 @@ from tinydl.callbacks import Schedule
 from tinydl.cost import summary
 from tinydl.data import MNIST, DataLoader, Subset, random_split
 from tinydl.optim import Adam, lr_scheduler
+from tinydl.plots import pareto, save
 from tinydl.random import manual_seed
 
 HELD_OUT = 5_000
@@ -48,9 +49,9 @@ RECIPES = {
     "mobilenet_v3_small": Recipe({"width": 0.5}),
     "mobilenet_v3_large": Recipe({"width": 0.25}),
     "shufflenet_v1": Recipe({"width": 0.25}),
-    "shufflenet_v2_x0_5": Recipe({"width": 0.5}),
-    "squeezenet1_0": Recipe({"width": 0.25}, lr=0.002),
-    "squeezenet1_1": Recipe({"width": 0.5}, lr=0.002),
+    "shufflenet_v2_x0_5": Recipe({"width": 0.5}, epochs=5),
+    "squeezenet1_0": Recipe({"width": 0.5}, lr=0.003, epochs=5),
+    "squeezenet1_1": Recipe({"width": 0.5}, lr=0.003, epochs=6),
     "xception": Recipe({"width": 0.1}),
     "resnet18": Recipe({"width": 0.125}),
     "efficientnet_b0": Recipe({"width": 0.25}),
@@ -120,24 +121,9 @@ def row(result: Result) -> str:
     return f"{result.name:19} {settings:11} {RECIPES[result.name].epochs:6} {costs} {accuracies}"
 
 
-def draw(results: list[Result], path: str) -> None:
-    """Plot the test error against parameters and multiply-adds, with a line through the networks nobody beats."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter
-
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    for ax, (attribute, title) in zip(figure.subplots(1, 2), (("params", "parameters"), ("macs", "multiply-adds"))):
-        points = sorted((getattr(r, attribute), 100 - mean(r.test), r.name) for r in results)
-        front = [p for i, p in enumerate(points) if all(p[1] < q[1] for q in points[:i])]
-        ax.step(*zip(*[p[:2] for p in front]), where="post", color="#999999", linewidth=1)
-        ax.scatter(*zip(*[p[:2] for p in points]), color="#0072B2")
-        for cost, error, name in points:
-            ax.annotate(name, (cost, error), xytext=(4, 4), textcoords="offset points", fontsize=8)
-        ax.set(xscale="log", xlabel=title, ylabel="test error (%)", ylim=(0, None))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.margins(x=0.25)
-        ax.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+def point(result: Result) -> dict[str, float]:
+    """Return the columns of a network in the plot."""
+    return {"params": result.params, "macs": result.macs, "accuracy": mean(result.test)}
 
 
 def main() -> None:
@@ -167,7 +153,7 @@ def main() -> None:
         results.append(result)
         print(row(result), flush=True)
     if args.picture and not args.tune:
-        draw(results, args.picture)
+        save(args.picture, pareto, {result.name: point(result) for result in results})
 
 
 if __name__ == "__main__":
