@@ -1,9 +1,12 @@
 """Narrow networks with the small stem: what changes between training and evaluation, and that every weight learns."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from tinydl import nn, no_grad, zoo
+from tinydl.nn.activation import Activation
 from tinydl.nn.functional import cross_entropy
 from tinydl.random import manual_seed
 from tinydl.tensor import Tensor
@@ -106,3 +109,27 @@ def test_squeezenet_pools_in_ceil_mode(name):
 def test_only_the_first_pointwise_convolution_of_shufflenet_has_one_group():
     groups = [unit.block[0][0].groups for unit in zoo.shufflenet_v1(groups=4).features]
     assert groups == [1] + [4] * 15
+
+
+ACTIVATIONS = {
+    "lenet_300_100": {"ReLU": 2},
+    "lenet5": {"ReLU": 1},
+    "mobilenet_v1": {"ReLU6": 1 + 13 * 2},
+    "mobilenet_v2": {"ReLU6": 1 + 16 * 2 + 1 + 1},
+    "mobilenet_v3_large": {"ReLU": 1 + 5 * 2 + 8, "Hardswish": 1 + 9 * 2 + 2, "Hardsigmoid": 8},
+    "mobilenet_v3_small": {"ReLU": 1 + 2 * 2 + 9, "Hardswish": 1 + 8 * 2 + 2, "Hardsigmoid": 9},
+    "shufflenet_v1": {"ReLU": 1 + 16 * 2},
+    "shufflenet_v2_x0_5": {"ReLU": 2 + 16 * 2 + 3},
+    "squeezenet1_0": {"ReLU": 1 + 8 * 3 + 1},
+    "squeezenet1_1": {"ReLU": 1 + 8 * 3 + 1},
+    "xception": {"ReLU": 2 + 1 + 2 * 2 + 8 * 3 + 2 + 2},
+    "resnet18": {"ReLU": 1 + 8},
+    "efficientnet_b0": {"SiLU": 1 + 1 + 15 * 2 + 16 + 1, "Sigmoid": 16},
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_activations_are_the_papers(name):
+    """By kind: stem, blocks, squeeze and excitation, head. A projection has none."""
+    found = Counter(type(m).__name__ for m in network(name).modules() if isinstance(m, Activation))
+    assert found == ACTIVATIONS[name]
