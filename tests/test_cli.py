@@ -61,6 +61,12 @@ def test_train_prints_the_test_accuracy_and_the_place(tmp_path, capsys):
     assert (tmp_path / "lenetish-synthetic-seed0-2" / "config.json").exists()
 
 
+def test_train_takes_the_networks_of_the_literature(tmp_path):
+    settings = ["--data", "synthetic", "--limit", "120", "--epochs", "1", "--model", "shufflenet_v2_x0_5"]
+    assert main(["train", "--quiet", *settings, "--out", str(tmp_path), "--name", "run"]) == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["model"] == "shufflenet_v2_x0_5"
+
+
 def test_same_seed_same_bits(trained, tmp_path):
     assert main(["train", "--quiet", *SMALL, "--out", str(tmp_path), "--name", "again"]) == 0
     assert same_weights(tmp_path / "again", trained)

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tinydl import __version__
+from tinydl import __version__, zoo
 from tinydl.commands import COMMANDS
-from tinydl.config import AUGMENTATIONS, MODELS, OPTIMIZERS, SCHEDULES, RunConfig
+from tinydl.config import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, RunConfig
 from tinydl.data import DATASETS
 from tinydl.inspection import INSPECTION
 
@@ -96,7 +96,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, choices=choices, help=text + shown)
 
     setting("data", str, "what to train on; auto is MNIST, or synthetic where it cannot be had", DATASETS)
-    setting("model", str, "the network", MODELS)
+    setting("model", str, "the network; those of the literature get their stem for small images", zoo.names())
     setting("epochs", int, "how often to go through the images")
     setting("batch_size", int, "images a step")
     setting("optimizer", str, "the update rule", OPTIMIZERS)
