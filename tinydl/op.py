@@ -133,7 +133,7 @@ class Op:
                 result._node = self._record(operands, needs, options, result, kept)
                 result._requires_grad = True
             if mode.watched:
-                self._look(arrays, options, result, kept)
+                _look(self, arrays, options, result, kept)
         return result, kept
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -194,13 +194,6 @@ class Op:
         if self.view and isinstance(operands[0], Tensor) and np.may_share_memory(result, arrays[0]):
             y._version = operands[0]._version
         return y
-
-    def _look(self, arrays: list[Any], options: dict[str, Any], y: Tensor, kept: Sequence[Any]) -> None:
-        """Do what the thread's switches ask for after a call."""
-        if mode.anomaly and _has_nan(y) and not any(_has_nan(a) for a in arrays):
-            raise FloatingPointError(f"anomaly: {self.name} made the first NaN, called at {_call_site()}")
-        if mode.observer is not None:
-            mode.observer(self, arrays, options, y, kept)
 
     def _explained(self, error: ValueError, arrays: list[Any]) -> ValueError:
         """Return NumPy's error, said in our words where it is about broadcasting."""
@@ -279,8 +272,8 @@ class Fused:
         result = self.forward(*arrays)
         first, *others = result if isinstance(result, tuple) else (result,)
         y = Tensor.of(first)
-        if mode.observer is not None:
-            mode.observer(self, arrays, {}, y, others)
+        if mode.watched:
+            _look(self, arrays, {}, y, others)
         return (y, *map(Tensor.of, others)) if isinstance(result, tuple) else y
 
 
@@ -319,6 +312,14 @@ def composite(function: F) -> F:
 def _cast(x: Any, dtype: Any) -> Any:
     """Return a Tensor or array in another dtype; for a Tensor the cast is recorded."""
     return FUNCTIONS["to"](x, dtype) if isinstance(x, Tensor) else x.astype(dtype)
+
+
+def _look(op: Op | Fused, arrays: list[Any], options: dict[str, Any], y: Tensor, kept: Sequence[Any]) -> None:
+    """Do what the thread's switches ask for after a call."""
+    if mode.anomaly and _has_nan(y) and not any(_has_nan(a) for a in arrays):
+        raise FloatingPointError(f"anomaly: {op.name} made the first NaN, called at {_call_site()}")
+    if mode.observer is not None:
+        mode.observer(op, arrays, options, y, kept)
 
 
 def _has_nan(value: Any) -> bool:

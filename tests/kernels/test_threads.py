@@ -269,7 +269,23 @@ def test_a_helper_on_the_givers_processor_steps_aside_and_is_free_again(monkeypa
     monkeypatch.setattr(threads, "current_cpu", lambda: min(allowed))
     monkeypatch.setattr(threads, "_pool", [])
     monkeypatch.setattr(threads, "_num_threads", 2)
+    monkeypatch.setattr(threads, "APART", 1e9)
     for _ in range(3):
         threads.run(lambda start, stop, worker: None, 2, grain=1)
     others = allowed - {min(allowed)}
     assert asked == ([(0, others), (0, allowed)] if others else [])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system moves no threads on request")
+def test_where_moving_is_forbidden_the_work_is_done(monkeypatch):
+    def forbidden(who, cpus):
+        raise PermissionError("no")
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda who: {0, 1})
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    monkeypatch.setattr(threads, "current_cpu", lambda: 0)
+    monkeypatch.setattr(threads, "_pool", [])
+    monkeypatch.setattr(threads, "_num_threads", 2)
+    seen = []
+    threads.run(lambda start, stop, worker: seen.append(worker), 2, grain=1)
+    assert sorted(seen) == [0, 1]

@@ -157,6 +157,13 @@ def test_errors_are_the_usual_ones():
                 model(Tensor(np.zeros((1, 4, 7, 5), np.int64)))
 
 
+def test_anomaly_mode_sees_into_fused_kernels():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU())
+    model[0].weight.data = np.full((1, 1, 1, 1), np.inf, np.float32)
+    with tinydl.no_grad(), tinydl.detect_anomaly(), pytest.raises(FloatingPointError, match="conv2d_clamped made"):
+        model(Tensor(np.zeros((1, 1, 2, 2), np.float32)))
+
+
 def test_nan_propagates_through_the_clamp():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU6())
     x = np.zeros((1, 1, 2, 2), np.float32)

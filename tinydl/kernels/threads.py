@@ -9,7 +9,9 @@ changes. The same thread count gives the same bits; another count may round diff
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 import os
 import threading
 import time
@@ -161,7 +163,7 @@ class _Helper(threading.Thread):
         self._given, self._done, self._unused = np.zeros((3, 16), np.int64)
         self._ticket = 0
         self._giver = -1
-        self._moved = 0.0
+        self._moved = -math.inf
         self._finished = True
         self._error: BaseException | None = None
         self.start()
@@ -215,9 +217,10 @@ class _Helper(threading.Thread):
         self._moved = time.monotonic()
         allowed = os.sched_getaffinity(0)
         others = allowed - {self._giver}
-        if others:
-            os.sched_setaffinity(0, others)
-            os.sched_setaffinity(0, allowed)
+        with contextlib.suppress(OSError):  # where the system forbids it, the task has to be done all the same
+            if others:
+                os.sched_setaffinity(0, others)
+                os.sched_setaffinity(0, allowed)
 
 
 class _BlasThreads:

@@ -2,7 +2,7 @@
 
 A batch norm with fixed statistics is a scale and a shift of each output channel, and ReLU or ReLU6 a clamp; both can be
 done while the results are still in registers. The scale goes into the weights (Jacob et al. 2018, arXiv:1712.05877,
-section 3.2), so results differ from those of layer after layer by rounding: a few units in the last place of float32.
+section 3.2), so results differ from those of layer after layer by rounding (`tests/nn/test_fusion.py` says how far).
 """
 
 from __future__ import annotations
