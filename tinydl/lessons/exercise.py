@@ -6,6 +6,7 @@ import linecache
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TypeAlias
@@ -167,11 +168,15 @@ def compare(
     """
     need_function(answer)
 
+    @cache  # it is the same for every case that fails
+    def likely() -> str:
+        return likely_mistake(answer, case, mistakes or {}, rtol, atol)
+
     def examine(**arguments: Any) -> None:
         result = ask(answer, *deepcopy(list(arguments.values())))
         right = wanted(*deepcopy(list(arguments.values())))
         if trouble := difference(result, right, rtol, atol):
-            raise Wrong(trouble, likely_mistake(answer, case, mistakes or {}, rtol, atol), yours=result, wanted=right)
+            raise Wrong(trouble, likely(), yours=result, wanted=right)
 
     forall(case, examine, tries)
 
