@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # both twins have these signatures
+    from tinydl.kernels.reference.arithmetic import *  # noqa: F403
     from tinydl.kernels.reference.conv import *  # noqa: F403
     from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
@@ -34,7 +35,9 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.shuffle import *  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
-FAMILIES = ("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle")
+FAMILIES = (
+    "arithmetic", "elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle",
+)  # fmt: skip
 """The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""
 
 _wanted = "reference"
