@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinydl.kernels import buffers
-from tinydl.kernels.compiled import depthwise, lowering
+from tinydl.kernels.compiled import depthwise, lowering, winograd
 from tinydl.kernels.compiled.dot import dot
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.layout import channels_last, patches_first, taps_first
@@ -42,7 +42,10 @@ def conv2d(
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     packed = patches_first(weight, groups, seen.dtype, scale)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
+    if winograd.pays(len(x), geometry, geometry.y):
+        winograd.convolve(seen, packed.reshape(9, -1, len(weight)), start, y.transpose(0, 2, 3, 1), padding, low, high)
+    else:
+        lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
     return y
 
 
@@ -57,7 +60,12 @@ def conv2d_input_grad(
     n, c, h, w = x_shape
     gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
     packed = taps_first(weight, groups, seen.dtype)
-    lowering.input_grad(DENSE, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
+    if winograd.pays(n, geometry, geometry.x):  # the convolution of g with the weight turned round
+        turned = np.ascontiguousarray(packed.reshape(9, len(weight), c)[::-1])
+        opposite = 2 - padding[0], 2 - padding[1]
+        winograd.convolve(seen, turned, np.zeros(c, seen.dtype), gx.transpose(0, 2, 3, 1), opposite)
+    else:
+        lowering.input_grad(DENSE, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
     return gx
 
 
@@ -74,7 +82,10 @@ def conv2d_weight_grad(
         return lowering.weight_grad(DENSE, channels_last(x), channels_last(g), weight_shape, geometry)
     geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     shape = (groups, kh, kw, c, o // groups)
-    gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
+    if winograd.pays(len(x), geometry, geometry.y):
+        gw = winograd.weight_grad(channels_last(g), channels_last(x), padding).reshape(shape)
+    else:
+        gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
     return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
 
 

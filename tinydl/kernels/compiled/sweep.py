@@ -69,7 +69,7 @@ def _sweep(
 
 
 @njit
-def _dense(
+def dense(
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
     last: int, low: float, high: float,
@@ -101,4 +101,4 @@ class Loop(NamedTuple):
     grain: int
 
 
-DENSE, DEPTHWISE = Loop(_dense, 1_500_000), Loop(_depthwise, 1_000_000)
+DENSE, DEPTHWISE = Loop(dense, 1_500_000), Loop(_depthwise, 1_000_000)
