@@ -36,21 +36,21 @@ class Recipe:
 
     settings: dict[str, Any] = field(default_factory=dict)
     lr: float = 0.005
-    epochs: int = 3
+    epochs: int = 5
     batch: int = 128
 
 
 RECIPES = {
-    "lenet_300_100": Recipe(lr=0.002, epochs=5),
-    "lenet5": Recipe(lr=0.002, epochs=5),
-    "convnet": Recipe(epochs=5),
+    "lenet_300_100": Recipe(lr=0.002),
+    "lenet5": Recipe(lr=0.002),
+    "convnet": Recipe(),
     "mobilenet_v1": Recipe({"width": 0.25}),
     "mobilenet_v2": Recipe({"width": 0.25}),
     "mobilenet_v3_small": Recipe({"width": 0.5}),
     "mobilenet_v3_large": Recipe({"width": 0.25}),
     "shufflenet_v1": Recipe({"width": 0.25}),
-    "shufflenet_v2_x0_5": Recipe({"width": 0.5}, epochs=5),
-    "squeezenet1_0": Recipe({"width": 0.5}, lr=0.003, epochs=5),
+    "shufflenet_v2_x0_5": Recipe({"width": 0.5}),
+    "squeezenet1_0": Recipe({"width": 0.5}, lr=0.003),
     "squeezenet1_1": Recipe({"width": 0.5}, lr=0.003, epochs=6),
     "xception": Recipe({"width": 0.1}),
     "resnet18": Recipe({"width": 0.125}),
