@@ -8,7 +8,7 @@ of training and validation.
 With `--results` figures are kept in a file, and the picture shows all networks that are in it: so the long run can be
 made in parts.
 
-    TINYDL_DATA=... python benchmarks/zoo_mnist.py [--networks resnet18] [--seeds 3] [--results zoo.json] [--picture p.png]
+    TINYDL_DATA=... python benchmarks/zoo_mnist.py [--networks resnet18] [--seeds 3] [--results a.json] [--picture p]
 """
 
 import argparse
