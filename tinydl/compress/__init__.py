@@ -1,5 +1,6 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
 from tinydl.compress.fold import fold_batch_norm
+from tinydl.compress.ledger import Entry, Ledger
 
-__all__ = ["fold_batch_norm"]
+__all__ = ["Entry", "Ledger", "fold_batch_norm"]
