@@ -1,18 +1,26 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
 from tinydl.compress.distill import Distillation, DistillationLoss, Hint, distill
+from tinydl.compress.exits import EarlyExit, exit_curve, exit_head
 from tinydl.compress.factorize import factorize, fuse_linear
 from tinydl.compress.fold import fold_batch_norm
 from tinydl.compress.ledger import Entry, Ledger
+from tinydl.compress.transfer import freeze, replace_head, unfreeze
 
 __all__ = [
     "Distillation",
     "DistillationLoss",
+    "EarlyExit",
     "Entry",
     "Hint",
     "Ledger",
     "distill",
+    "exit_curve",
+    "exit_head",
     "factorize",
     "fold_batch_norm",
+    "freeze",
     "fuse_linear",
+    "replace_head",
+    "unfreeze",
 ]
