@@ -1,5 +1,6 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
+from tinydl.compress import prune
 from tinydl.compress.distill import Distillation, DistillationLoss, Hint, distill
 from tinydl.compress.exits import EarlyExit, exit_curve, exit_head
 from tinydl.compress.factorize import factorize, fuse_linear
@@ -21,6 +22,7 @@ __all__ = [
     "fold_batch_norm",
     "freeze",
     "fuse_linear",
+    "prune",
     "replace_head",
     "unfreeze",
 ]
