@@ -1,11 +1,12 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
-from tinydl.compress import prune
+from tinydl.compress import coding, prune
 from tinydl.compress.distill import Distillation, DistillationLoss, Hint, distill
 from tinydl.compress.exits import EarlyExit, exit_curve, exit_head
 from tinydl.compress.factorize import factorize, fuse_linear
 from tinydl.compress.fold import fold_batch_norm
 from tinydl.compress.ledger import Entry, Ledger
+from tinydl.compress.sharing import share_weights, unshare
 from tinydl.compress.transfer import freeze, replace_head, unfreeze
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Entry",
     "Hint",
     "Ledger",
+    "coding",
     "distill",
     "exit_curve",
     "exit_head",
@@ -24,5 +26,7 @@ __all__ = [
     "fuse_linear",
     "prune",
     "replace_head",
+    "share_weights",
     "unfreeze",
+    "unshare",
 ]

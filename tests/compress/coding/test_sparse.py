@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinydl.compress.coding import sparse
+
+taken = st.lists(st.booleans(), max_size=300).map(lambda t: np.array(t, bool))
+
+
+@given(taken)
+def test_bitmap_round_trip(taken):
+    places = np.flatnonzero(taken)
+    data = sparse.to_bitmap(places, len(taken))
+    assert len(data) == -(-len(taken) // 8)
+    assert (sparse.from_bitmap(data, len(taken)) == places).all()
+
+
+@given(taken, st.sampled_from([1, 2, 3, 4, 5, 8, 12]))
+def test_gaps_round_trip(taken, width):
+    places = np.flatnonzero(taken)
+    gaps = sparse.to_gaps(places, width)
+    assert (gaps >= 0).all()
+    assert (gaps < 1 << width).all()
+    assert (sparse.from_gaps(gaps, width) == places).all()
+
+
+@pytest.mark.parametrize("free", [0, 1, 6, 7, 8, 13, 14, 15, 700])
+def test_a_gap_of_any_length(free):
+    gaps = sparse.to_gaps(np.array([free]), 3)
+    assert gaps.tolist() == [7] * (free // 7) + [free % 7]
+    assert sparse.from_gaps(gaps, 3).tolist() == [free]
+
+
+def test_none_and_all():
+    nothing, everything = np.arange(0), np.arange(50)
+    assert sparse.to_gaps(nothing, 4).size == 0
+    assert sparse.from_gaps(nothing, 4).size == 0
+    assert (sparse.to_gaps(everything, 4) == 0).all()
+    assert sparse.best_width(nothing) == 1
+
+
+@given(taken)
+def test_best_width_is_the_shortest(taken):
+    places = np.flatnonzero(taken)
+    sizes = {width: width * len(sparse.to_gaps(places, width)) for width in sparse.WIDTHS}
+    assert sizes[sparse.best_width(places)] == min(sizes.values())
