@@ -1,11 +1,13 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
-from tinydl.compress import coding, prune
+from tinydl.compress import coding, prune, steps
 from tinydl.compress.distill import Distillation, DistillationLoss, Hint, distill
 from tinydl.compress.exits import EarlyExit, exit_curve, exit_head
 from tinydl.compress.factorize import factorize, fuse_linear
 from tinydl.compress.fold import fold_batch_norm
 from tinydl.compress.ledger import Entry, Ledger
+from tinydl.compress.pipeline import Pipeline, Step, pipeline
+from tinydl.compress.recipe import Materials, read_recipe
 from tinydl.compress.sharing import share_weights, unshare
 from tinydl.compress.transfer import freeze, replace_head, unfreeze
 
@@ -16,6 +18,9 @@ __all__ = [
     "Entry",
     "Hint",
     "Ledger",
+    "Materials",
+    "Pipeline",
+    "Step",
     "coding",
     "distill",
     "exit_curve",
@@ -24,9 +29,12 @@ __all__ = [
     "fold_batch_norm",
     "freeze",
     "fuse_linear",
+    "pipeline",
     "prune",
+    "read_recipe",
     "replace_head",
     "share_weights",
+    "steps",
     "unfreeze",
     "unshare",
 ]

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinydl.checkpoint import save_weights
+from tinydl.compress.sharing import unshare
 from tinydl.cost import profile, summary
 from tinydl.cost.inputs import zeros_for
 from tinydl.cost.table import Table, in_bytes
@@ -49,7 +50,7 @@ class Entry:
 
     Attributes:
         name: what the version is called.
-        params: its parameters, shared ones once.
+        params: its parameters, shared ones once; of weights that are looked up in a codebook each place counts.
         nonzero: those that are not zero.
         macs: multiply-adds for one input, by the convention of `tinydl.cost.macs`; zeros are multiplied as well.
         bytes: the size of the file that was written.
@@ -135,10 +136,11 @@ class Ledger:
         shares = self._measured(models) if accuracy is None else _shares(accuracy)
         first = models[0]
         counted = summary(first, self.input_shape)
+        weights = [p.data for p in unshare(first).parameters()]
         row = Entry(
             name,
-            counted.params,
-            sum(int(np.count_nonzero(p.data)) for p in first.parameters()),
+            sum(w.size for w in weights),
+            sum(int(np.count_nonzero(w)) for w in weights),
             counted.macs,
             size_on_disk(first, write or self.write),
             counted.peak.bytes,
