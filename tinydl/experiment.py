@@ -102,6 +102,24 @@ def l1_penalty(factor: float) -> Callable[[Module], Tensor] | None:
     return penalty
 
 
+def split(train: ImageDataset, config: RunConfig) -> tuple[DataLoader, DataLoader]:
+    """Return loaders of the training images (shuffled, augmented) and of those that `config` holds out.
+
+    Raises: ValueError when `config.limit` leaves fewer than 5 images.
+    """
+    n = len(train) if config.limit is None else min(config.limit, len(train))
+    held_out = min(config.validation, n // 5)
+    if held_out < 1:
+        raise ValueError(f"limit must leave at least 5 images to split, got {n}")
+    order = np.random.default_rng(config.seed)
+    fit, held, _ = random_split(train, [n - held_out, held_out, len(train) - n], order)
+    steps = augmentation(config.augment)
+    if steps:
+        seen = train.with_transform(Compose([train.standard(), *steps]))
+        fit = type(fit)(seen, fit.indices)
+    return DataLoader(fit, config.batch_size, shuffle=True), DataLoader(held, EVALUATION_BATCH)
+
+
 class Experiment:
     """A run of `config` with results in `folder`.
 
@@ -122,7 +140,7 @@ class Experiment:
         manual_seed(config.seed)
         train, self.test = load(config.data, say=say)
         self.data_name = type(train).__name__
-        self.loader, self.validation = self._split(train)
+        self.loader, self.validation = split(train, config)
         self.model = make_model(config)
         self.optimizer = make_optimizer(config, self.model)
         steps = config.epochs * -(-len(self.loader) // config.accumulate)
@@ -137,21 +155,6 @@ class Experiment:
             l1_penalty(config.l1),
             self._callbacks(),
         )
-
-    def _split(self, train: ImageDataset) -> tuple[DataLoader, DataLoader]:
-        """Return loaders of the training images (shuffled, augmented) and of those held out."""
-        config = self.config
-        n = len(train) if config.limit is None else min(config.limit, len(train))
-        held_out = min(config.validation, n // 5)
-        if held_out < 1:
-            raise ValueError(f"limit must leave at least 5 images to split, got {n}")
-        order = np.random.default_rng(config.seed)
-        fit, held, _ = random_split(train, [n - held_out, held_out, len(train) - n], order)
-        steps = augmentation(config.augment)
-        if steps:
-            seen = train.with_transform(Compose([train.standard(), *steps]))
-            fit = type(fit)(seen, fit.indices)
-        return DataLoader(fit, config.batch_size, shuffle=True), DataLoader(held, EVALUATION_BATCH)
 
     def _callbacks(self) -> list[Callback]:
         """Averaging and the schedule act before what reports and saves."""
