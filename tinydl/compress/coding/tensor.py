@@ -88,7 +88,7 @@ def decode(reader: Reader, limit: int) -> tuple[Array, int]:
     """
     dtype, shape = _head(reader)
     n = math.prod(shape)
-    if n * dtype.itemsize > limit:
+    if math.prod(max(side, 1) for side in shape) * dtype.itemsize > limit:  # NumPy refuses huge axes of nothing, too
         raise FormatError(f"an array of shape {shape} and {dtype} is larger than the {limit} bytes that are allowed")
     taken = places.decode(reader, shape)
     numbers = _read_what(reader, n if taken is None else len(taken), dtype)
