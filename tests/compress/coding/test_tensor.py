@@ -77,6 +77,7 @@ HEAD = bytes([0]) + number(1)
         (bytes([0]) + number(33), "33 axes"),
         (HEAD + number(1 << 40), "larger than the 1000 bytes"),
         (bytes([0]) + number(3) + 3 * number(1 << 62), "larger than"),
+        (bytes([0]) + number(3) + number(0) + 2 * number(1 << 62), "larger than"),
         (HEAD + number(10) + bytes([FULL, 4]), "no kind of float32 numbers is 4"),
         (bytes([1]) + number(1) + number(10) + bytes([FULL, 2]), "no kind of float64 numbers is 2"),
         (HEAD + number(10) + bytes([FULL, 1]) + number(0), "a palette of no numbers serves 10 places"),
