@@ -29,8 +29,8 @@ MAGIC = b"\x89tdl"
 VERSION = 1
 """What is written here, and the newest version that can be read."""
 
-LIMIT = 1 << 32
-"""How many bytes a network may take in memory unless the caller allows more: 4 GiB."""
+LIMIT = 1 << 30
+"""How many bytes a network may take in memory unless the caller allows more: 1 GiB."""
 
 _HEAD = len(MAGIC) + 1 + 4
 
@@ -53,7 +53,7 @@ def pack(weights: Module | Mapping[str, Any], coders: Sequence[str] = ALL) -> by
     >>> state = {"weight": np.zeros((100, 100), np.float32), "bias": np.ones(3, np.float32)}
     >>> packed = pack(state)
     >>> len(packed), unpack(packed)["bias"]
-    (40, array([1., 1., 1.], dtype=float32))
+    (39, array([1., 1., 1.], dtype=float32))
     """
     for name in coders:
         choice(name, "coders", list(stream.CODERS))

@@ -9,6 +9,7 @@ and training cannot move them. `remove` makes the zeros permanent.
 
 from tinydl.compress.prune.callback import Pruning
 from tinydl.compress.prune.criterion import Criterion, Magnitude, Random
+from tinydl.compress.prune.fisher import Fisher
 from tinydl.compress.prune.granularity import NM, Block, Channel, Filter, Granularity, Kernel, Weight
 from tinydl.compress.prune.masks import Report, masks, remove, report
 from tinydl.compress.prune.pruner import Pruner, sparsify
@@ -23,6 +24,7 @@ __all__ = [
     "Constant",
     "Criterion",
     "Filter",
+    "Fisher",
     "Granularity",
     "Kernel",
     "Magnitude",

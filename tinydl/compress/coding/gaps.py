@@ -1,7 +1,7 @@
-"""Where the weights that are not zero stand: one bit for each place, or the distances from one to the next.
+"""Relative indices: the distance from each weight that is not zero to the next, in words of a few bits.
 
-With a share p of n places taken, the bitmap costs n bits whatever p is, relative indices of w bits about p·n·w: they
-win when fewer than one place in w is taken. The least that any code of independent places can cost is n·H(p) bits,
+With a share p of n places taken, a bitmap costs n bits whatever p is, relative indices of w bits about p·n·w: they win
+when fewer than one place in w is taken. The least that any code of independent places can cost is n·H(p) bits,
 H(p) = −p·log₂ p − (1−p)·log₂(1−p).
 
 Source: Han, Mao & Dally 2016, Deep compression, arXiv:1510.00149, section 2, figure 2.
@@ -15,26 +15,6 @@ from tinydl.shapes import Array
 
 WIDTHS = range(1, 13)
 """The widths of relative indices that can be written."""
-
-
-def to_bitmap(places: Array, n: int) -> bytes:
-    """Return a bit for each of `n` places, set where one of the rising `places` is.
-
-    >>> to_bitmap(np.array([0, 3]), 10).hex()
-    '9000'
-    """
-    taken = np.zeros(n, np.uint8)
-    taken[places] = 1
-    return np.packbits(taken).tobytes()
-
-
-def from_bitmap(data: bytes, n: int) -> Array:
-    """Return the places that `to_bitmap` made `data` of.
-
-    >>> from_bitmap(bytes.fromhex("9000"), 10)
-    array([0, 3])
-    """
-    return np.flatnonzero(np.unpackbits(np.frombuffer(data, np.uint8), count=n))
 
 
 def to_gaps(places: Array, width: int) -> Array:
