@@ -10,17 +10,16 @@ import numpy as np
 
 from tinydl import checkpoint, zoo
 from tinydl.callbacks import Average, Checkpoint, CSVLog, EarlyStopping, Progress, Schedule
+from tinydl.compress.prune import L1Penalty
 from tinydl.config import RunConfig
 from tinydl.data import DataLoader, ImageDataset, Subset, load, random_split
 from tinydl.data.transforms import Compose, Cutout, ElasticDeformation, RandomAffine
 from tinydl.nn import Module
 from tinydl.nn.functional import cross_entropy
-from tinydl.ops import abs as absolute
 from tinydl.ops import softmax
 from tinydl.optim import EMA, SGD, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
 from tinydl.plots import confusion, curves, mistakes, save
 from tinydl.random import manual_seed
-from tinydl.tensor import Tensor
 from tinydl.train import Callback, Evaluation, Trainer, evaluate
 
 EVALUATION_BATCH = 500
@@ -86,22 +85,6 @@ def augmentation(name: str) -> list[Any]:
     return [step for kind, steps in kinds.items() if name in (kind, "all") for step in steps]
 
 
-def l1_penalty(factor: float) -> Callable[[Module], Tensor] | None:
-    """Return the function model ↦ factor · Σ|w| over weights with two or more axes; None for factor 0."""
-    if not factor:
-        return None
-
-    def penalty(model: Module) -> Tensor:
-        total: Any = 0.0
-        for p in model.parameters():
-            if p.ndim > 1:
-                total = total + absolute(p).sum()
-        result: Tensor = total * factor
-        return result
-
-    return penalty
-
-
 def split(train: ImageDataset, config: RunConfig) -> tuple[DataLoader, DataLoader]:
     """Return loaders of the training images (shuffled, augmented) and of those that `config` holds out.
 
@@ -152,7 +135,7 @@ class Experiment:
             lambda y, target: cross_entropy(y, target, label_smoothing=config.label_smoothing),
             config.clip,
             config.accumulate,
-            l1_penalty(config.l1),
+            L1Penalty(config.l1, types=(Module,)) if config.l1 else None,
             self._callbacks(),
         )
 

@@ -35,8 +35,9 @@ class Criterion:
     def observe(self, targets: Sequence[Target]) -> None:
         """Take notice of the gradients of a training step, before the optimizer uses them."""
 
-    def restore(self, target: Target, returning: Array) -> None:
-        """Give the weights at `returning` (bool, of the weight's shape), which are no longer pruned, their values."""
+    def put(self, target: Target, mask: Array) -> None:
+        """Give `target` its new mask. A criterion that lets weights return also gives them their values."""
+        target.parameter.mask = mask
 
 
 def members(values: Array, units: Array) -> Array:

@@ -10,7 +10,6 @@ from tinydl.compress.prune.criterion import Criterion, Magnitude
 from tinydl.compress.prune.granularity import Granularity, Weight
 from tinydl.compress.prune.masks import Report, report
 from tinydl.compress.prune.targets import PRUNABLE, Types, targets
-from tinydl.modes import no_grad
 from tinydl.nn import Module
 from tinydl.options import choice
 from tinydl.shapes import Array
@@ -96,18 +95,15 @@ class Pruner:
         before: Array = np.ones(target.parameter.shape, bool) if present is None else present.data
         alive = np.ones(target.parameter.numel(), bool)
         alive[self.units[i][chosen]] = False
-        mask = alive.reshape(before.shape) & (before | self.criterion.regrows)
-        target.parameter.mask = mask
-        with no_grad():
-            self.criterion.restore(target, np.asarray(mask & ~before))
+        mask = alive.reshape(before.shape)
+        self.criterion.put(target, mask if self.criterion.regrows else np.logical_and(mask, before))
 
 
 def _pruned(mask: Tensor | None, units: Array) -> Array:
     """Return which units a mask leaves no member of."""
     if mask is None:
         return np.zeros(len(units), bool)
-    living: Array = mask.data.reshape(-1)[units].any(axis=1)
-    return ~living
+    return np.asarray(~mask.data.reshape(-1)[units].any(axis=1))
 
 
 def sparsify(
