@@ -10,29 +10,23 @@ turns of the images, an average of the weights over the last steps. Widths, epoc
 chosen on 5,000 validation images with `--tune`, which leaves the test set alone; a run trains on the other 55,000 and
 touches the test set once.
 
-    TINYDL_DATA=... python benchmarks/compress_smallest.py [--seeds 10] [--widths 8 16 16 16]
+    TINYDL_DATA=... python benchmarks/compress_smallest.py [--seeds 10] [--widths 10 16 18 18]
 """
 
 import argparse
 import time
 from dataclasses import dataclass, field
-from statistics import mean, stdev
 
-import numpy as np
+import protocol
 from environment import describe
 
 import tinydl
 from tinydl import nn
-from tinydl.callbacks import Average, Schedule
 from tinydl.cost import summary
-from tinydl.data import MNIST, DataLoader, Subset, random_split
-from tinydl.data.transforms import Compose, RandomAffine
 from tinydl.nn import Module, Residual, Sequential
-from tinydl.optim import EMA, Adam, lr_scheduler
+from tinydl.optim import EMA
 from tinydl.random import manual_seed
 from tinydl.zoo.blocks import ConvNormActivation, SeparableConv
-
-HELD_OUT = 5_000
 
 
 def tiny(widths: list[int]) -> Module:
@@ -66,65 +60,35 @@ class Result:
     test: list[float] = field(default_factory=list)
 
 
-def loaders(args: argparse.Namespace, seed: int) -> tuple[DataLoader, DataLoader]:
-    """Return the images to learn from, deformed anew each epoch, and those held out."""
-    images = MNIST(train=True)
-    order = np.random.default_rng(seed)
-    n = len(images) if args.limit is None else args.limit
-    held_out = min(HELD_OUT, n // 5)
-    fit, held, _ = random_split(images, [n - held_out, held_out, len(images) - n], order)
-    background = -images.mean / images.std
-    spread = (1 - args.scale, 1 + args.scale)
-    deform = RandomAffine(degrees=args.degrees, translate=args.shift, scale=spread, fill=background)
-    seen = images.with_transform(Compose([images.standard(), deform]))
-    return DataLoader(Subset(seen, fit.indices), args.batch, shuffle=True), DataLoader(held, 500)
-
-
 def train(args: argparse.Namespace, seed: int, result: Result) -> None:
     """Train one network from one seed and add its figures to `result`."""
     manual_seed(seed)
-    loader, validation = loaders(args, seed)
+    deform = protocol.shaken(args.degrees, args.shift, args.scale)
+    data, validation = protocol.split(seed, args.batch, args.limit, deform)
     model = tiny(args.widths)
-    optimizer = Adam(model.parameters(), args.lr)
-    schedule = lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * len(loader))
     ema = EMA(model, args.ema, warmup=True)
     started = time.perf_counter()
-    history = tinydl.fit(
-        model,
-        loader,
-        epochs=args.epochs,
-        optimizer=optimizer,
-        callbacks=[Average(ema), Schedule(schedule, "step")],
-    )
+    history = protocol.train(model, data, args.epochs, args.lr, ema)
     result.learned.append(100 * history[-1]["train_accuracy"])
     result.minutes.append((time.perf_counter() - started) / 60)
     with ema.applied():
-        result.validation.append(100 * tinydl.evaluate(model, validation).accuracy)
+        result.validation.append(protocol.accuracy(model, validation))
         if not args.tune:
-            test = MNIST(train=False)
-            chosen = Subset(test, np.arange(len(test) if args.limit is None else min(args.limit, len(test))))
-            result.test.append(100 * tinydl.evaluate(model, DataLoader(chosen, 500)).accuracy)
-
-
-def mean_sd(values: list[float]) -> str:
-    """Return mean ± sd, or a dash for nothing."""
-    if not values:
-        return "–"
-    return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
+            result.test.append(protocol.accuracy(model, protocol.final_images(args.limit)))
 
 
 def main() -> None:
     """Print what the network costs, a line for each seed, and the mean."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--widths", type=int, nargs=4, default=[8, 16, 16, 16])
+    parser.add_argument("--widths", type=int, nargs=4, default=[10, 16, 18, 18])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=36)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=0.02, help="the schedule's peak")
-    parser.add_argument("--ema", type=float, default=0.99, help="decay of the average of the weights")
-    parser.add_argument("--degrees", type=float, default=8.0, help="largest turn")
-    parser.add_argument("--shift", type=float, default=0.05, help="largest shift, as a fraction of the image")
+    parser.add_argument("--lr", type=float, default=0.03, help="the schedule's peak")
+    parser.add_argument("--ema", type=float, default=0.998, help="decay of the average of the weights")
+    parser.add_argument("--degrees", type=float, default=5.0, help="largest turn")
+    parser.add_argument("--shift", type=float, default=0.04, help="largest shift, as a fraction of the image")
     parser.add_argument("--scale", type=float, default=0.05, help="largest change of size")
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
@@ -138,7 +102,7 @@ def main() -> None:
         test = f", test {result.test[-1]:.2f} %" if result.test else ""
         figures = f"training {result.learned[-1]:.2f} %, validation {result.validation[-1]:.2f} %{test}"
         print(f"seed {seed}: {figures}, {result.minutes[-1]:.1f} minutes", flush=True)
-    print(f"mean: validation {mean_sd(result.validation)} %, test {mean_sd(result.test)} %")
+    print(f"mean: validation {protocol.spread(result.validation, 3)} %, test {protocol.spread(result.test, 3)} %")
 
 
 if __name__ == "__main__":
