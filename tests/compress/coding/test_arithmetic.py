@@ -40,6 +40,11 @@ def test_carries_and_halved_counts(first, second):
     assert (decode(encode(bits, 2), len(bits), 2) == bits).all()
 
 
+def test_a_message_that_changes_is_followed():
+    """Counts that were never halved would cost 10,000 bytes: half of these bits are 1."""
+    assert len(encode(np.repeat([0, 1], 40_000), 2)) < 6000
+
+
 def test_many_messages_that_end_at_every_state():
     r = np.random.default_rng(1)
     for n in range(300):

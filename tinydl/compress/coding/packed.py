@@ -43,8 +43,11 @@ def pack(weights: Module | Mapping[str, Any], coders: Sequence[str] = ALL) -> by
     Args:
         weights: a model, or a dict of arrays or Tensors by name, such as a `state_dict`.
         coders: what may be used for symbols beside words of fixed width; for every stream the shortest is taken.
-            "huffman" reads and writes about ten million symbols a second, "arithmetic" half a million, but it needs no
-            table, gives frequent symbols less than a bit, and is not tried on long streams.
+            "huffman" costs two seconds for the weights of a MobileNetV2. "arithmetic" costs about a microsecond for
+            each bit of a symbol, and is not tried on long streams; but it needs no table, and gives frequent symbols
+            less than a bit.
+
+    Of a model that is still being pruned the masks are packed as well; `prune.remove` takes them away.
 
     Raises: TypeError for a name that is no str and a value that is no array of numbers; ValueError for an unknown
         coder.

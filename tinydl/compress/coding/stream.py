@@ -16,7 +16,7 @@ from tinydl.compress.coding import arithmetic, bits, huffman
 from tinydl.compress.coding.wire import FormatError, Reader, sized
 from tinydl.shapes import Array
 
-PATIENCE = 1 << 21
+PATIENCE = 1 << 19
 """How many decisions arithmetic coding may take, at about a microsecond each; longer streams use the other coders."""
 
 

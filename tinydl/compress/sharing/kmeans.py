@@ -139,8 +139,8 @@ def lloyd(
     """
     x, weight = np.unique(_checked(values), return_counts=True)
     centroids = _start(x, weight, whole(k, "k", 1), start, generator)
+    sums = _prefix_sums(x, weight)
     for _ in range(iterations):
-        sums = _prefix_sums(x, weight)
         ends = np.unique([0, *np.searchsorted(x, (centroids[1:] + centroids[:-1]) / 2, "right"), len(x)])
         moved = _means(sums, ends) + sums[3, 0]
         if np.array_equal(moved, centroids):
