@@ -1,6 +1,6 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
-from tinydl.compress import coding, prune, steps
+from tinydl.compress import coding, prune, stages
 from tinydl.compress.distill import Distillation, DistillationLoss, Hint, distill
 from tinydl.compress.exits import EarlyExit, exit_curve, exit_head
 from tinydl.compress.factorize import factorize, fuse_linear
@@ -34,7 +34,7 @@ __all__ = [
     "read_recipe",
     "replace_head",
     "share_weights",
-    "steps",
+    "stages",
     "unfreeze",
     "unshare",
 ]

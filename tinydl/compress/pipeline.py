@@ -4,7 +4,7 @@
     model = smaller(model, ledger)
 
 A step is anything that can be called with a model and returns one; `name` and `write`, if it has them, are what the
-row is called, and how the model is written to disk from here on. Ready ones stand in `tinydl.compress.steps`.
+row is called, and how the model is written to disk from here on. Ready ones stand in `tinydl.compress.stages`.
 """
 
 from __future__ import annotations

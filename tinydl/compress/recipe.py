@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from tinydl.compress import steps
+from tinydl.compress import stages
 from tinydl.compress.pipeline import Pipeline, Step, pipeline
 from tinydl.nn import Module
 from tinydl.shapes import Shape
@@ -39,19 +39,19 @@ class Materials:
 
 
 def _prune(_: Materials, sparsity: float, scope: str = "global") -> Step:
-    return steps.prune(sparsity, scope)
+    return stages.prune(sparsity, scope)
 
 
 def _finetune(given: Materials, epochs: int = 1, lr: float = 1e-3) -> Step:
-    return steps.finetune(given.data, epochs, lr, callbacks=given.callbacks)
+    return stages.finetune(given.data, epochs, lr, callbacks=given.callbacks)
 
 
 def _learn(given: Materials, epochs: int = 1, lr: float = 1e-3, temperature: float = 4.0, alpha: float = 0.9) -> Step:
-    return steps.learn(given.data, given.teacher, epochs, lr, temperature, alpha, given.callbacks)
+    return stages.learn(given.data, given.teacher, epochs, lr, temperature, alpha, given.callbacks)
 
 
 def _factorize(given: Materials, budget: float = 0.5, of: str = "params", conv: str = "spatial") -> Step:
-    return steps.factorize(budget=budget, of=of, conv=conv, input_shape=given.input_shape)
+    return stages.factorize(budget=budget, of=of, conv=conv, input_shape=given.input_shape)
 
 
 STEPS: Mapping[str, tuple[Callable[..., Step], str]] = {
@@ -59,10 +59,10 @@ STEPS: Mapping[str, tuple[Callable[..., Step], str]] = {
     "finetune": (_finetune, "train for so many epochs"),
     "learn": (_learn, "train for so many epochs on what the network as it came says"),
     "factorize": (_factorize, "thin pairs of layers, down to this share of the parameters"),
-    "fold": (lambda _: steps.fold(), "batch norms into convolutions"),
-    "fuse": (lambda _: steps.fuse(), "one layer for two linear ones"),
-    "share": (lambda _, bits=5, start="linear": steps.share(bits, start), "2^bits different weights a layer"),
-    "code": (lambda _: steps.code(), "entropy coding: a packed file"),
+    "fold": (lambda _: stages.fold(), "batch norms into convolutions"),
+    "fuse": (lambda _: stages.fuse(), "one layer for two linear ones"),
+    "share": (lambda _, bits=5, start="linear": stages.share(bits, start), "2^bits different weights a layer"),
+    "code": (lambda _: stages.code(), "entropy coding: a packed file"),
 }
 """What each word of a recipe makes, of the materials and its settings; and what that is, for people."""
 

@@ -3,7 +3,7 @@ import pytest
 
 from tinydl import nn
 from tinydl.callbacks import Callback
-from tinydl.compress import Ledger, coding, pipeline, steps
+from tinydl.compress import Ledger, coding, pipeline, stages
 from tinydl.data import DataLoader
 from tinydl.data.dataset import TensorDataset
 from tinydl.optim import Adam
@@ -34,11 +34,11 @@ def test_deep_compression_end_to_end(backend, trained, tmp_path):
     ledger = Ledger((1, 6, 6), loader(), rounds=1)
     recipe = pipeline(
         [
-            steps.prune(0.8),
-            steps.finetune(loader(), 10, lr=0.01),
-            steps.share(3),
-            steps.finetune(loader(), 3),
-            steps.code(),
+            stages.prune(0.8),
+            stages.finetune(loader(), 10, lr=0.01),
+            stages.share(3),
+            stages.finetune(loader(), 3),
+            stages.code(),
         ]
     )
     model = recipe(trained, ledger)
@@ -56,7 +56,7 @@ def test_deep_compression_end_to_end(backend, trained, tmp_path):
 
 def test_the_student_learns_from_the_teacher(trained):
     student = network(1)
-    step = steps.learn(loader(), trained, 20, lr=0.01, alpha=1.0)
+    step = stages.learn(loader(), trained, 20, lr=0.01, alpha=1.0)
     assert step.name == "learn 20"
     assert evaluate(step(student), loader()).accuracy > 0.9
 
@@ -64,7 +64,7 @@ def test_the_student_learns_from_the_teacher(trained):
 def test_fold_factorize_and_fuse(trained):
     names = []
     model = trained
-    for step in (steps.fold(), steps.factorize(budget=0.5), steps.fuse()):
+    for step in (stages.fold(), stages.factorize(budget=0.5), stages.fuse()):
         model = step(model)
         names.append(step.name)
     assert names == ["fold", "factorize budget 0.5", "fuse"]
@@ -83,7 +83,7 @@ def test_frozen_parameters_are_left_alone_and_callbacks_are_made_for_each_run(tr
     model = network()
     model[0].weight.requires_grad_(False)
     before = model[0].weight.data.copy()
-    step = steps.finetune(loader(), 1, callbacks=callbacks)
+    step = stages.finetune(loader(), 1, callbacks=callbacks)
     step(step(model))
     assert len(made) == 2
     assert np.array_equal(model[0].weight.data, before)
@@ -92,12 +92,12 @@ def test_frozen_parameters_are_left_alone_and_callbacks_are_made_for_each_run(tr
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: steps.prune(1.0), "sparsity must be in"),
-        (lambda: steps.prune(0.5, "model"), "scope must be one of"),
-        (lambda: steps.finetune(loader(), 0), "epochs must be at least 1"),
-        (lambda: steps.finetune(loader(), 1, lr=0.0), "lr must be in"),
-        (lambda: steps.learn(loader(), network(), 1, temperature=0), "temperature must be in"),
-        (lambda: steps.share(0), "bits must be at least 1"),
+        (lambda: stages.prune(1.0), "sparsity must be in"),
+        (lambda: stages.prune(0.5, "model"), "scope must be one of"),
+        (lambda: stages.finetune(loader(), 0), "epochs must be at least 1"),
+        (lambda: stages.finetune(loader(), 1, lr=0.0), "lr must be in"),
+        (lambda: stages.learn(loader(), network(), 1, temperature=0), "temperature must be in"),
+        (lambda: stages.share(0), "bits must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused_when_the_step_is_made(build, message):
