@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from tinydl.compress.steps import Flow, Given, Made
 from tinydl.compress.structured.rules import RULES
 from tinydl.compress.structured.walk import Axis, Place, Walk, refuse
 from tinydl.shapes import Array
+
+Places: TypeAlias = frozenset[tuple[Place, int]]
 
 
 @dataclass(frozen=True)
@@ -21,35 +24,41 @@ class Coupling:
         flow: the steps.
         axes: of parameters and buffers, with the class of each position.
         results: the class of each slot of each step's result, by the step's number; none where no input matters.
-        places: where each class is found. Classes with the same places are of one kind: a network with fewer of them is
-            the same network, only narrower.
+        places: where each class is found, and how often. Classes with the same places are of one kind: a network with
+            fewer of them is the same network, only narrower.
         pinned: classes that cannot be removed: the inputs' and outputs', and what meets a constant.
+        depthwise: the steps that are depthwise convolutions.
         mixed: the classes (with repetitions) of each set in which all kinds must change in proportion.
     """
 
     flow: Flow
     axes: Sequence[Axis]
     results: Mapping[int, Array]
-    places: Mapping[int, frozenset[Place]]
+    places: Mapping[int, Places]
     pinned: frozenset[int]
+    depthwise: frozenset[int]
     mixed: Sequence[Array]
 
-    def kinds(self, pinned: bool = False) -> dict[frozenset[Place], Array]:
+    def kinds(self, pinned: bool = False) -> dict[Places, Array]:
         """Return the removable (or the pinned) classes of each kind, in the order in which they were made."""
-        found: dict[frozenset[Place], list[int]] = {}
+        found: dict[Places, list[int]] = {}
         for label in sorted(self.places):
             if (label in self.pinned) == pinned:
                 found.setdefault(self.places[label], []).append(label)
         return {places: np.array(labels) for places, labels in found.items()}
 
 
-def couple(found: Flow) -> Coupling:
+def couple(found: Flow, depthwise: Collection[int] = ()) -> Coupling:
     """Go through all steps of a flow and return what is tied to what.
+
+    Args:
+        found: of a model.
+        depthwise: the steps that are depthwise convolutions, even with one channel.
 
     Raises: ValueError naming the step and the layer for an op that channels cannot be followed through, for a weight
         that was itself computed, for what moves or reduces the batch.
     """
-    walk = Walk(found)
+    walk = Walk(found, set(depthwise))
     for number, shape in enumerate(found.inputs):
         walk.labels[Given(number)] = walk.fixed(shape[1:])
     for step in found.steps:
@@ -71,16 +80,17 @@ def couple(found: Flow) -> Coupling:
 def _settled(walk: Walk) -> Coupling:
     """Put classes in the place of labels."""
     of = walk.classes.of
-    places: dict[int, set[Place]] = {}
+    places: dict[int, set[tuple[Place, int]]] = {}
     for place, labels in walk.places:
-        for label in np.unique(of(labels)).tolist():
-            places.setdefault(label, set()).add(place)
+        for label, n in zip(*(found.tolist() for found in np.unique(of(labels), return_counts=True))):
+            places.setdefault(label, set()).add((place, n))
     return Coupling(
         walk.flow,
         [axis._replace(labels=of(axis.labels)) for axis in walk.axes.values()],
         {source.step: of(labels) for source, labels in walk.labels.items() if isinstance(source, Made)},
         {label: frozenset(found) for label, found in places.items()},
         frozenset(walk.classes.pinned()),
+        frozenset(walk.depthwise),
         [of(labels) for labels in walk.mixed],
     )
 

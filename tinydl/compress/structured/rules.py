@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,8 @@ def _convolution(walk: Walk, step: Step, operands: Sequence[Array]) -> Array:
     weight, bias = walk.stored(step, "weight", "bias")
     assert weight is not None
     groups, n = step.options["groups"], step.shape[1]
-    if groups == len(inputs) > 1:
+    if groups == len(inputs) > 1 or step.number in walk.depthwise:
+        walk.depthwise.add(step.number)
         outputs = np.repeat(inputs, n // groups)
     else:
         outputs = walk.classes.new(n)
@@ -189,7 +190,7 @@ def _flipped(walk: Walk, step: Step, operands: Sequence[Array]) -> Array:
     if 0 in dims:
         refuse(step, "moves the batch axis")
     walk.mix(operands[0])
-    return np.flip(operands[0], [dim - 1 for dim in dims])
+    return np.flip(operands[0], tuple(dim - 1 for dim in dims))
 
 
 def _picked(walk: Walk, step: Step, operands: Sequence[Array]) -> Array:
@@ -215,7 +216,9 @@ def _joined(walk: Walk, step: Step, operands: Sequence[Array]) -> Array:
         refuse(step, "joins along the batch, or with what does not depend on the inputs")
     flat = all(n == 1 for part in operands for axis, n in enumerate(thin(part).shape) if axis != dim)
     if flat:  # one label a channel: there is no need to write them at every place
-        operands = [part[tuple(slice(None) if i == dim else slice(0, 1) for i in range(part.ndim))] for part in operands]
+        operands = [
+            part[tuple(slice(None) if i == dim else slice(0, 1) for i in range(part.ndim))] for part in operands
+        ]
     return np.broadcast_to(np.concatenate(operands, dim), step.shape[1:])
 
 
@@ -226,8 +229,8 @@ def _stretched(walk: Walk, step: Step, operands: Sequence[Array]) -> Array:
 
 
 POINTWISE = (
-    "abs add clamp clone cos div elu erf exp gelu hardsigmoid hardswish leaky_relu log maximum minimum mish mul neg pow "
-    "relu relu6 sigmoid sign sin softplus sqrt sub swish tanh to where"
+    "abs add clamp clone cos div elu erf exp gelu hardsigmoid hardswish leaky_relu log maximum minimum mish mul neg "
+    "pow relu relu6 sigmoid sign sin softplus sqrt sub swish tanh to where"
 ).split()
 
 RULES: Mapping[str, Rule] = {

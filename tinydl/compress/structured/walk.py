@@ -18,7 +18,7 @@ from tinydl.compress.structured.classes import Classes, thin
 from tinydl.shapes import Array
 
 Place = tuple[int, int, int]
-"""A step, its operand's number (−1 for the result), and 1, 2, … for the group of a grouped convolution; else 0."""
+"""A step, its operand's number (−1 for the result), and 1, 2, … for the group of a grouped convolution (else 0)."""
 
 
 class Axis(NamedTuple):
@@ -44,6 +44,8 @@ class Walk:
 
     Attributes:
         flow: the steps.
+        depthwise: the numbers of the steps that are depthwise convolutions. With one channel they look like others, so
+            those of a narrower network are told beforehand.
         classes: the labels.
         labels: of each value that depends on the inputs, an array of its shape without the batch axis.
         axes: of parameters and buffers, by tensor, axis and groups.
@@ -53,6 +55,7 @@ class Walk:
     """
 
     flow: Flow
+    depthwise: set[int] = field(default_factory=set)
     classes: Classes = field(default_factory=Classes)
     labels: dict[Source, Array] = field(default_factory=dict)
     axes: dict[tuple[str, int, int], Axis] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class Walk:
 
     def see(self, step: Step, operand: int, labels: Array, group: int = 0) -> None:
         """Note that a step has these labels in one of its places."""
-        self.places.append(((step.number, operand, group), np.unique(thin(labels))))
+        self.places.append(((step.number, operand, group), thin(labels)))
 
     def mix(self, *labels: Array) -> None:
         """Note that each of these sets can only change in proportion."""
@@ -101,4 +104,6 @@ class Walk:
 
 def refuse(step: Step, why: str) -> NoReturn:
     """Say that a step cannot be pruned through."""
-    raise ValueError(f"model: {step.at}, in a {type(step.module).__name__}, {why}; channels cannot be followed through it")
+    raise ValueError(
+        f"model: {step.at}, in a {type(step.module).__name__}, {why}; channels cannot be followed through it"
+    )
