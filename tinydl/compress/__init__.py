@@ -1,9 +1,10 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
-from tinydl.compress import coding, prune, stages
+from tinydl.compress import coding, prune, stages, structured
 from tinydl.compress.distill import Distillation, DistillationLoss, Hint, distill
 from tinydl.compress.exits import EarlyExit, exit_curve, exit_head
 from tinydl.compress.factorize import factorize, fuse_linear
+from tinydl.compress.flow import flow
 from tinydl.compress.fold import fold_batch_norm
 from tinydl.compress.ledger import Entry, Ledger
 from tinydl.compress.pipeline import Pipeline, Step, pipeline
@@ -26,6 +27,7 @@ __all__ = [
     "exit_curve",
     "exit_head",
     "factorize",
+    "flow",
     "fold_batch_norm",
     "freeze",
     "fuse_linear",
@@ -35,6 +37,7 @@ __all__ = [
     "replace_head",
     "share_weights",
     "stages",
+    "structured",
     "unfreeze",
     "unshare",
 ]
