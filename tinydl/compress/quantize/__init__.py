@@ -1,0 +1,9 @@
+"""Networks in few bits: from the rounding of one array to whole networks, after training or during it.
+
+In the order of reading: `scheme` (integers and scales), `observers` (which range?), `powers` (scales without
+multiplications), `plan` (what is quantized where).
+"""
+
+from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Quantizer, Scheme
+
+__all__ = ["ACTIVATIONS", "FIXED", "WEIGHTS", "Quantizer", "Scheme"]
