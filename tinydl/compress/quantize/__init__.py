@@ -4,6 +4,28 @@ In the order of reading: `scheme` (integers and scales), `observers` (which rang
 multiplications), `plan` (what is quantized where).
 """
 
+from tinydl.compress.quantize.observers import (
+    OBSERVERS,
+    Entropy,
+    MeanSquare,
+    MinMax,
+    MovingAverage,
+    Observer,
+    Percentile,
+)
 from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Quantizer, Scheme
 
-__all__ = ["ACTIVATIONS", "FIXED", "WEIGHTS", "Quantizer", "Scheme"]
+__all__ = [
+    "ACTIVATIONS",
+    "FIXED",
+    "OBSERVERS",
+    "WEIGHTS",
+    "Entropy",
+    "MeanSquare",
+    "MinMax",
+    "MovingAverage",
+    "Observer",
+    "Percentile",
+    "Quantizer",
+    "Scheme",
+]
