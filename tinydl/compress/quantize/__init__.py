@@ -13,7 +13,10 @@ from tinydl.compress.quantize.observers import (
     Observer,
     Percentile,
 )
+from tinydl.compress.quantize.plan import Plan, places
+from tinydl.compress.quantize.ranges import RANGES
 from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Quantizer, Scheme
+from tinydl.compress.quantize.simulate import Simulated, prepare
 
 __all__ = [
     "ACTIVATIONS",
@@ -26,6 +29,11 @@ __all__ = [
     "MovingAverage",
     "Observer",
     "Percentile",
+    "Plan",
     "Quantizer",
+    "RANGES",
     "Scheme",
+    "Simulated",
+    "places",
+    "prepare",
 ]
