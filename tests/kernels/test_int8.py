@@ -47,7 +47,7 @@ def some_filter(rng: np.random.Generator, *shape: int, rounding: str = "single",
     return Filter(weight, bias, int(rng.integers(-128, 128)), output)
 
 
-# ------------------------------------------------------------------------------- what the issue of each rounding is
+# ------------------------------------------------------------------------------- the four roundings
 
 
 def oracle_single(total: int, factor: float) -> int:
@@ -316,7 +316,7 @@ def test_product(rounding: str, gate: bool, rng: np.random.Generator) -> None:
         got, want = (k.int8_multiply(a, 5, b, -7, output) for k in (twin("compiled"), reference))
         np.testing.assert_array_equal(got, want)
         real = factor * (a.astype(float) - 5) * (b.astype(float) + 7) - 3
-        assert abs(np.clip(real, -128, 127) - got).max() <= 0.51
+        assert abs(np.clip(real, -128, 127) - got).max() <= (0.76 if rounding == "double" else 0.51)
 
 
 def test_lookup(

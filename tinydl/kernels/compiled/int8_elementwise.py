@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinydl.kernels import buffers
-from tinydl.kernels.compiled.jit import njit
-from tinydl.kernels.compiled.memory import flat, plain, share_out
+from tinydl.kernels import buffers, threads
+from tinydl.kernels.compiled.jit import exact, njit
+from tinydl.kernels.compiled.memory import GRAIN, flat, plain, share_out
 from tinydl.kernels.compiled.requantize import Constants, constants_of, finish
 from tinydl.kernels.integer import Addition, Requantizer
 from tinydl.kernels.reference import int8_elementwise as reference
 from tinydl.shapes import Array
 
-__all__ = ["int8_add", "int8_lookup", "int8_multiply"]
+__all__ = ["int8_add", "int8_lookup", "int8_multiply", "int8_quantize"]
 
 PART = 1024
 """Products that are made at a time, before they are requantized."""
@@ -52,6 +52,25 @@ def int8_lookup(x: Array, table: Array) -> Array:
     return y
 
 
+def int8_quantize(x: Array, scale: np.float32, zero: int, low: int, high: int) -> Array:
+    """Return clamp(round(x / scale) + zero, low, high): as in the reference twin, which serves all but float32."""
+    if x.dtype != np.float32:
+        return reference.int8_quantize(x, scale, zero, low, high)
+    last = x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.carray
+    seen = x.transpose(0, 2, 3, 1) if last else plain(x, np.float32)
+    y = buffers.empty(seen.shape, np.int8)
+    missing = np.zeros(threads.num_threads(), np.int64)
+    source, result = seen.reshape(-1), y.reshape(-1)
+
+    def some(start: int, stop: int, worker: int) -> None:
+        missing[worker] = _quantize_part(result[start:stop], source[start:stop], scale, zero, low, high)
+
+    threads.run(some, x.size, GRAIN)
+    if missing.any():
+        raise ValueError("quantize: x holds NaN, which no integer stands for")
+    return y.transpose(0, 3, 1, 2) if last else y
+
+
 @njit
 def _add(y: Array, a: Array, b: Array, ma: int, mb: int, start: int, bits: int, zero: int, low: int, high: int) -> None:
     for i in range(y.shape[0]):
@@ -77,3 +96,20 @@ def _multiply(y: Array, a: Array, b: Array, zero_a: int, zero_b: int, constants:
 def _lookup(y: Array, x: Array, table: Array) -> None:
     for i in range(x.shape[0]):
         y[i] = table[np.uint8(x[i]) ^ np.uint8(128)]
+
+
+@njit
+def _quantize_part(y: Array, x: Array, scale: np.float32, zero: int, low: int, high: int) -> int:
+    return _quantize(y, x, scale, zero, low, high)
+
+
+@exact
+def _quantize(y: Array, x: Array, scale: np.float32, zero: int, low: int, high: int) -> int:
+    """Quantize, and count the NaN."""
+    missing = 0
+    least, most = np.float32(low - zero), np.float32(high - zero)
+    for i in range(x.shape[0]):
+        steps = np.rint(x[i] / scale)
+        missing += steps != steps
+        y[i] = np.int8(np.int32(min(max(steps, least), most)) + np.int32(zero))
+    return missing

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels.compiled.jit import numba
-from tinydl.kernels.compiled.tile import INT32, INT64, REGISTERS, VECTOR_BYTES, WIDE, Tile, Writer, cgutils, ir
+from tinydl.kernels.compiled.tile import INT32, INT64, REGISTERS, VECTOR_BYTES, Tile, Writer, cgutils, ir
 from tinydl.shapes import Array
 
 __all__: list[str] = []
@@ -44,7 +44,7 @@ ROWS = {4: 6, 2: 12, 1: 12} if REGISTERS == 32 else {2: 4, 1: 6}
 """Rows of a tile by the vectors in a row."""
 
 PIXELS = 7
-"""Pixels of a depthwise tile, each of one vector of channels: images are 7, 14, 28 … pixels wide more often than not."""
+"""Pixels of a depthwise tile, each of one vector of channels: images are often 7, 14 or 28 pixels wide."""
 
 
 class IntegerWriter(Writer):
@@ -224,7 +224,7 @@ class _Weaver(IntegerWriter):
 
 
 def dense_tile(n_vectors: int, n_rows: int) -> Tile:
-    """Return a function for compiled code that computes n_rows rows of x (see `_in_python`) by n_vectors of channels."""
+    """Return a function for compiled code that computes n_rows rows of x by n_vectors of channels."""
     if numba.config.DISABLE_JIT:
         return _dense_in_python(n_vectors, n_rows)
 

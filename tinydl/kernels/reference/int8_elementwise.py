@@ -10,7 +10,7 @@ from tinydl.kernels.integer import Addition, Requantizer
 from tinydl.kernels.reference.requantize import requantize
 from tinydl.shapes import Array
 
-__all__ = ["int8_add", "int8_lookup", "int8_multiply"]
+__all__ = ["int8_add", "int8_lookup", "int8_multiply", "int8_quantize"]
 
 
 def int8_add(a: Array, b: Array, sum: Addition) -> Array:
@@ -51,3 +51,18 @@ def int8_lookup(x: Array, table: Array) -> Array:
     array([ 127, -128], dtype=int8)
     """
     return table[x.astype(np.int16) + 128]
+
+
+@np.errstate(over="ignore")
+def int8_quantize(x: Array, scale: np.float32, zero: int, low: int, high: int) -> Array:
+    """Return clamp(round(x / scale) + zero, low, high), halves to even; infinities are clamped.
+
+    Shapes: x of floats, any -> int8 as x. Raises: ValueError for NaN, which no integer stands for.
+
+    >>> int8_quantize(np.array([0.3, 0.25, 99.0]), np.float32(0.5), 10, -128, 127)
+    array([ 11,  10, 127], dtype=int8)
+    """
+    steps = np.rint(x / scale)
+    if np.isnan(steps).any():
+        raise ValueError("quantize: x holds NaN, which no integer stands for")
+    return np.clip(steps + zero, low, high).astype(np.int8)
