@@ -1,6 +1,6 @@
 """Making a trained network smaller or faster: each function takes any Module and returns a new one."""
 
-from tinydl.compress import coding, prune, stages, structured
+from tinydl.compress import coding, integer, prune, quantize, stages, structured
 from tinydl.compress.distill import Distillation, DistillationLoss, Hint, distill
 from tinydl.compress.exits import EarlyExit, exit_curve, exit_head
 from tinydl.compress.factorize import factorize, fuse_linear
@@ -31,8 +31,10 @@ __all__ = [
     "fold_batch_norm",
     "freeze",
     "fuse_linear",
+    "integer",
     "pipeline",
     "prune",
+    "quantize",
     "read_recipe",
     "replace_head",
     "share_weights",
