@@ -3,7 +3,7 @@ import pytest
 
 from tinydl import nn
 from tinydl.callbacks import Callback
-from tinydl.compress import Ledger, coding, pipeline, stages
+from tinydl.compress import Ledger, coding, integer, pipeline, stages
 from tinydl.data import DataLoader
 from tinydl.data.dataset import TensorDataset
 from tinydl.optim import Adam
@@ -73,6 +73,22 @@ def test_fold_factorize_and_fuse(trained):
     assert sum(p.numel() for p in model.parameters()) <= 0.5 * sum(p.numel() for p in trained.parameters())
 
 
+def test_fewer_channels_then_integers(trained, tmp_path):
+    ledger = Ledger((1, 6, 6), loader(), rounds=1)
+    recipe = pipeline([stages.shrink(0.5, (1, 6, 6)), stages.finetune(loader(), 3), stages.quantize(loader())])
+    model = recipe(trained, ledger)
+    first, shrunk, tuned, integers = ledger.rows
+    assert 0.25 * first.macs < shrunk.macs <= 0.5 * first.macs
+    assert shrunk.params < first.params
+    assert (integers.macs, integers.name) == (tuned.macs, "quantize")
+    assert integers.activation < tuned.activation / 3
+    assert integers.accuracy > 0.9
+    recipe.writer()(model, tmp_path / "model")
+    assert integers.bytes == (tmp_path / "model").stat().st_size
+    x = next(iter(loader()))[0]
+    assert np.array_equal(integer.load(tmp_path / "model")(x).data, model(x).data)
+
+
 def test_frozen_parameters_are_left_alone_and_callbacks_are_made_for_each_run(trained):
     made = []
 
@@ -97,6 +113,8 @@ def test_frozen_parameters_are_left_alone_and_callbacks_are_made_for_each_run(tr
         (lambda: stages.finetune(loader(), 0), "epochs must be at least 1"),
         (lambda: stages.finetune(loader(), 1, lr=0.0), "lr must be in"),
         (lambda: stages.learn(loader(), network(), 1, temperature=0), "temperature must be in"),
+        (lambda: stages.shrink(1.5, (1, 6, 6)), "budget must be in"),
+        (lambda: stages.quantize(loader(), 0), "batches must be at least 1"),
         (lambda: stages.share(0), "bits must be at least 1"),
     ],
 )

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinydl.checkpoint import save_weights
-from tinydl.compress.sharing import unshare
-from tinydl.cost import profile, summary
+from tinydl.compress.counts import counts
+from tinydl.cost import profile
 from tinydl.cost.inputs import zeros_for
 from tinydl.cost.table import Table, in_bytes
 from tinydl.nn import Module
@@ -50,11 +50,8 @@ class Entry:
 
     Attributes:
         name: what the version is called.
-        params: its parameters, shared ones once; of weights that are looked up in a codebook each place counts.
-        nonzero: those that are not zero.
-        macs: multiply-adds for one input, by the convention of `tinydl.cost.macs`; zeros are multiplied as well.
+        params, nonzero, macs, activation: see `tinydl.compress.counts`.
         bytes: the size of the file that was written.
-        activation: the most bytes of activations alive at one time in inference on one input.
         ms: median milliseconds of one inference.
         accuracies: shares of right answers in [0, 1], one a seed; empty where none was measured.
     """
@@ -135,15 +132,14 @@ class Ledger:
             raise TypeError(f"model must be one Module or several, got {model!r}")
         shares = self._measured(models) if accuracy is None else _shares(accuracy)
         first = models[0]
-        counted = summary(first, self.input_shape)
-        weights = [p.data for p in unshare(first).parameters()]
+        counted = counts(first, self.input_shape)
         row = Entry(
             name,
-            sum(w.size for w in weights),
-            sum(int(np.count_nonzero(w)) for w in weights),
+            counted.params,
+            counted.nonzero,
             counted.macs,
             size_on_disk(first, write or self.write),
-            counted.peak.bytes,
+            counted.activation,
             self._latency(first),
             shares,
         )

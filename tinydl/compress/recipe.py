@@ -54,6 +54,14 @@ def _factorize(given: Materials, budget: float = 0.5, of: str = "params", conv: 
     return stages.factorize(budget=budget, of=of, conv=conv, input_shape=given.input_shape)
 
 
+def _shrink(given: Materials, budget: float = 0.5) -> Step:
+    return stages.shrink(budget, given.input_shape)
+
+
+def _quantize(given: Materials, batches: int = 8) -> Step:
+    return stages.quantize(given.data, batches)
+
+
 STEPS: Mapping[str, tuple[Callable[..., Step], str]] = {
     "prune": (_prune, "zeros for this share of the weights"),
     "finetune": (_finetune, "train for so many epochs"),
@@ -61,6 +69,8 @@ STEPS: Mapping[str, tuple[Callable[..., Step], str]] = {
     "factorize": (_factorize, "thin pairs of layers, down to this share of the parameters"),
     "fold": (lambda _: stages.fold(), "batch norms into convolutions"),
     "fuse": (lambda _: stages.fuse(), "one layer for two linear ones"),
+    "shrink": (_shrink, "fewer channels, down to this share of the multiply-adds"),
+    "quantize": (_quantize, "a network of integers, int8, calibrated on so many batches"),
     "share": (lambda _, bits=5, start="linear": stages.share(bits, start), "2^bits different weights a layer"),
     "code": (lambda _: stages.code(), "entropy coding: a packed file"),
 }

@@ -8,18 +8,21 @@
 | fold() | batch norms into the convolutions before them (so before any of these is factorized) |
 | factorize(budget=0.5) | thin pairs in the place of layers |
 | fuse() | one layer in the place of two linear ones |
+| shrink(0.25, (1, 28, 28)) | fewer channels: a smaller network with a quarter of the multiply-adds |
 | share(5) | 2⁵ different weights a layer, found by k-means; they can be trained |
+| quantize(data) | int8 weights and activations, calibrated on some batches; nothing is trained after it |
 | code() | Huffman or arithmetic coding of all numbers: the packed file |
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tinydl.callbacks import Schedule
-from tinydl.compress import coding
+from tinydl.compress import coding, integer, structured
 from tinydl.compress.distill import Distillation, DistillationLoss
 from tinydl.compress.factorize import factorize as take_apart
 from tinydl.compress.factorize import fuse_linear
@@ -27,10 +30,12 @@ from tinydl.compress.fold import fold_batch_norm
 from tinydl.compress.pipeline import Step
 from tinydl.compress.prune import sparsify
 from tinydl.compress.sharing import share_weights
+from tinydl.cost import summary
 from tinydl.nn import Module
 from tinydl.nn.functional import cross_entropy
 from tinydl.optim import Adam, lr_scheduler
 from tinydl.options import choice, number, whole
+from tinydl.shapes import Shape
 from tinydl.train import Batches, Callback, Loss, fit
 
 
@@ -114,6 +119,31 @@ def fold() -> Step:
 def fuse() -> Step:
     """Return the step that makes one layer of two linear ones."""
     return Step("fuse", fuse_linear)
+
+
+def shrink(budget: float, input_shape: Shape, **settings: Any) -> Step:
+    """Return the step that takes channels away until `budget`, in (0, 1), of the multiply-adds is left.
+
+    `settings` are those of `tinydl.compress.structured.plan`.
+    """
+    left = number(budget, "budget", "(0, 1)")
+
+    def transform(model: Module) -> Module:
+        return structured.prune_to(model, input_shape, int(left * summary(model, input_shape).macs), **settings)
+
+    return Step(f"shrink {budget:g}", transform)
+
+
+def quantize(data: Batches, batches: int = 8) -> Step:
+    """Return the step that makes a network of integers, its ranges calibrated on the first `batches` of `data`."""
+    n = whole(batches, "batches", 1)
+    return Step("quantize", lambda model: integer.convert(model.eval(), list(islice(data, n))), write_integer)
+
+
+def write_integer(model: Module, path: Path) -> None:
+    """Write a network of integers as a file that needs nothing else; see `tinydl.compress.integer`."""
+    assert isinstance(model, integer.IntegerNetwork)
+    integer.save(model, path)
 
 
 def share(bits: int, start: str = "linear") -> Step:
