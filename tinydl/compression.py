@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from tinydl.callbacks import Progress
-from tinydl.checkpoint import save_weights
 from tinydl.commands import latest_run, load_run, set_engine
 from tinydl.compress import Entry, Ledger, Materials, Pipeline, read_recipe
 from tinydl.config import RunConfig
@@ -83,11 +82,7 @@ def _say(row: Entry) -> None:
 
 def _save(folder: Path, text: str, recipe: Pipeline, model: Module, ledger: Ledger, config: RunConfig) -> None:
     """Write the network, the recipe, the run's settings and the ledger."""
-    packed = recipe.writer()
-    if packed is None:
-        save_weights(model, folder / "model.safetensors")
-    else:
-        packed(model, folder / "model.tdl")
+    recipe.save(model, folder / "model")
     write_atomically(folder / "recipe.txt", (text.strip() + "\n").encode())
     config.save(folder / "config.json")
     ledger.save(folder / "ledger.csv")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tinydl import nn
+from tinydl.checkpoint import load_weights
 from tinydl.compress import Ledger, Step, fuse_linear, pipeline
 from tinydl.compress.pipeline import step_name
 
@@ -34,11 +35,14 @@ def test_each_step_gets_the_last_ones_model_and_a_row():
     assert all(np.array_equal(before[name], value.data) for name, value in model.state_dict().items())
 
 
-def test_it_works_without_a_ledger_and_says_how_to_write():
-    steps = pipeline([Step("write", halve, five_bytes), halve])
-    assert isinstance(steps(network()), nn.Sequential)
-    assert steps.writer() is five_bytes
-    assert pipeline([halve]).writer() is None
+def test_it_works_without_a_ledger_and_knows_how_to_save(tmp_path):
+    steps = pipeline([Step("write", halve, five_bytes, ".five"), halve])
+    model = steps(network())
+    assert steps.save(model, tmp_path / "v1.0").name == "v1.0.five"
+    assert (tmp_path / "v1.0.five").read_bytes() == b"12345"
+    file = pipeline([halve]).save(model, tmp_path / "model")
+    assert file.name == "model.safetensors"
+    assert set(load_weights(file)) == set(model.state_dict())
     assert str(steps) == "write, halve"
 
 

@@ -49,8 +49,9 @@ def test_deep_compression_end_to_end(backend, trained, tmp_path):
     assert ledger.rows[-1].nonzero <= ledger.rows[1].nonzero
     assert ledger.rows[-1].bytes < ledger.rows[0].bytes / 8
     assert ledger.rows[-1].accuracy > 0.9
-    recipe.writer()(model, tmp_path / "model")
-    again = coding.load(tmp_path / "model")
+    file = recipe.save(model, tmp_path / "model")
+    assert (file.name, file.stat().st_size) == ("model.tdl", ledger.rows[-1].bytes)
+    again = coding.load(file)
     assert all(np.array_equal(again[name], value.data) for name, value in model.state_dict().items())
 
 
@@ -83,10 +84,12 @@ def test_fewer_channels_then_integers(trained, tmp_path):
     assert (integers.macs, integers.name) == (tuned.macs, "quantize")
     assert integers.activation < tuned.activation / 3
     assert integers.accuracy > 0.9
-    recipe.writer()(model, tmp_path / "model")
-    assert integers.bytes == (tmp_path / "model").stat().st_size
+    file = recipe.save(model, tmp_path / "model")
+    assert (file.name, file.stat().st_size) == ("model.safetensors", integers.bytes)
     x = next(iter(loader()))[0]
-    assert np.array_equal(integer.load(tmp_path / "model")(x).data, model(x).data)
+    assert np.array_equal(integer.load(file)(x).data, model(x).data)
+    with pytest.raises(TypeError, match="code: a network of integers"):
+        stages.code()(model)
 
 
 def test_frozen_parameters_are_left_alone_and_callbacks_are_made_for_each_run(trained):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def counts(model: Module, input_shape: Shapes) -> Counts:
 
 def _integer_weights(network: IntegerNetwork) -> list[Array]:
     """Return weights and biases; multipliers and tables are no parameters."""
-    layers = list(network.layers)
+    layers: list[Any] = list(network.layers)
     return [getattr(layer, name).data for layer in layers for name in ("weight", "bias") if name in layer.arrays]
 
 
@@ -59,8 +59,9 @@ def _run(network: IntegerNetwork, input_shape: Shapes) -> tuple[int, int]:
     """Return the multiply-adds and the peak of one run, which makes no ops that `summary` could see."""
     zeros = [x.data for x in zeros_for(network, input_shape, 1)]
     values = network.values(*[grid.quantize(x) for x, grid in zip(zeros, network.inputs.values(), strict=True)])
+    layers: list[Any] = list(network.layers)
     macs = 0
-    for layer, wire in zip(network.layers, network.wires):
+    for layer, wire in zip(layers, network.wires):
         if "weight" in layer.arrays:
             macs += values[wire.makes].size * math.prod(layer.weight.shape[1:])
     return macs, max(_alive(network, values))

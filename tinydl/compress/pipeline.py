@@ -10,10 +10,13 @@ row is called, and how the model is written to disk from here on. Ready ones sta
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from tinydl.checkpoint import save_weights
 from tinydl.compress.ledger import Entry, Ledger, Writer
 from tinydl.nn import Module
 
@@ -28,11 +31,13 @@ class Step:
         name: what its row in the ledger is called.
         transform: takes a model, which it may change, and returns the next one.
         write: how models are written from here on; None for no change.
+        suffix: of the name of such a file.
     """
 
     name: str
     transform: Transform
     write: Writer | None = None
+    suffix: str = ".safetensors"
 
     def __call__(self, model: Module) -> Module:
         """Return the next model."""
@@ -69,10 +74,23 @@ class Pipeline:
             _note(ledger, step_name(step), current, write, said)
         return current
 
-    def writer(self) -> Writer | None:
-        """Return how the last model is to be written; None for the usual way."""
-        found = [step.write for step in self.steps if isinstance(step, Step) and step.write is not None]
-        return found[-1] if found else None
+    def save(self, model: Module, path: str | os.PathLike[str]) -> Path:
+        """Write what the pipeline made of a model as its last step wants it, and return the file.
+
+        Args:
+            model: the result of calling the pipeline.
+            path: the file's name without a suffix; what fits is added.
+
+        Raises: OSError when writing fails, or whatever the writer raises.
+        """
+        write: Writer = save_weights
+        suffix = Step.suffix
+        for step in self.steps:
+            if isinstance(step, Step) and step.write is not None:
+                write, suffix = step.write, step.suffix
+        file = Path(f"{os.fspath(path)}{suffix}")
+        write(model, file)
+        return file
 
     def __str__(self) -> str:
         return ", ".join(map(step_name, self.steps))
