@@ -15,6 +15,7 @@ import pytest
 from tinydl.checkpoint import load_weights
 from tinydl.cli import build_parser, main
 from tinydl.commands import COMMANDS
+from tinydl.compression import COMPRESSION
 from tinydl.config import RunConfig
 from tinydl.inspection import INSPECTION
 
@@ -171,7 +172,7 @@ def test_usage_errors_and_help():
     assert run().returncode == 2
     help_text = run("--help").stdout
     assert "examples:" in help_text
-    assert all(name in help_text for name in COMMANDS | INSPECTION)
+    assert all(name in help_text for name in COMMANDS | COMPRESSION | INSPECTION)
     assert re.fullmatch(r"tinydl \d+\.\d+\.\d+\n", run("--version").stdout)
 
 

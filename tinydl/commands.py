@@ -92,8 +92,8 @@ def load_run(path: Path) -> tuple[RunConfig, Module]:
     return config, model
 
 
-def _latest_run(path: str | None) -> Path:
-    """Return `path`, or the folder under runs/ that was written last."""
+def latest_run(path: str | None) -> Path:
+    """Return `path`, or the folder under runs/ that was written last. Raises: FileNotFoundError when there is none."""
     if path is not None:
         return Path(path)
     found = sorted(Path("runs").glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)
@@ -105,7 +105,7 @@ def _latest_run(path: str | None) -> Path:
 def evaluate_run(args: Namespace) -> int:
     """Test a trained run again and print loss and accuracy."""
     set_engine(args)
-    path = _latest_run(args.run)
+    path = latest_run(args.run)
     config, model = load_run(path)
     config = replace(config, data=args.data or config.data)
     _, test = load(config.data)
@@ -121,7 +121,7 @@ def predict(args: Namespace) -> int:
     from matplotlib.image import imread
 
     pictures = [normalize_digit(imread(name)) for name in args.images]
-    _, model = load_run(_latest_run(args.run))
+    _, model = load_run(latest_run(args.run))
     batch = np.stack([ImageDataset.standard()(picture) for picture in pictures])
     with evaluating(model):
         shares = softmax(model(Tensor(batch)), 1).data

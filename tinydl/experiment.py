@@ -85,6 +85,24 @@ def augmentation(name: str) -> list[Any]:
     return [step for kind, steps in kinds.items() if name in (kind, "all") for step in steps]
 
 
+def split(train: ImageDataset, config: RunConfig) -> tuple[DataLoader, DataLoader]:
+    """Return loaders of the training images (shuffled, augmented) and of those that `config` holds out.
+
+    Raises: ValueError when `config.limit` leaves fewer than 5 images.
+    """
+    n = len(train) if config.limit is None else min(config.limit, len(train))
+    held_out = min(config.validation, n // 5)
+    if held_out < 1:
+        raise ValueError(f"limit must leave at least 5 images to split, got {n}")
+    order = np.random.default_rng(config.seed)
+    fit, held, _ = random_split(train, [n - held_out, held_out, len(train) - n], order)
+    steps = augmentation(config.augment)
+    if steps:
+        seen = train.with_transform(Compose([train.standard(), *steps]))
+        fit = type(fit)(seen, fit.indices)
+    return DataLoader(fit, config.batch_size, shuffle=True), DataLoader(held, EVALUATION_BATCH)
+
+
 class Experiment:
     """A run of `config` with results in `folder`.
 
@@ -105,7 +123,7 @@ class Experiment:
         manual_seed(config.seed)
         train, self.test = load(config.data, say=say)
         self.data_name = type(train).__name__
-        self.loader, self.validation = self._split(train)
+        self.loader, self.validation = split(train, config)
         self.model = make_model(config)
         self.optimizer = make_optimizer(config, self.model)
         steps = config.epochs * -(-len(self.loader) // config.accumulate)
@@ -120,21 +138,6 @@ class Experiment:
             L1Penalty(config.l1, types=(Module,)) if config.l1 else None,
             self._callbacks(),
         )
-
-    def _split(self, train: ImageDataset) -> tuple[DataLoader, DataLoader]:
-        """Return loaders of the training images (shuffled, augmented) and of those held out."""
-        config = self.config
-        n = len(train) if config.limit is None else min(config.limit, len(train))
-        held_out = min(config.validation, n // 5)
-        if held_out < 1:
-            raise ValueError(f"limit must leave at least 5 images to split, got {n}")
-        order = np.random.default_rng(config.seed)
-        fit, held, _ = random_split(train, [n - held_out, held_out, len(train) - n], order)
-        steps = augmentation(config.augment)
-        if steps:
-            seen = train.with_transform(Compose([train.standard(), *steps]))
-            fit = type(fit)(seen, fit.indices)
-        return DataLoader(fit, config.batch_size, shuffle=True), DataLoader(held, EVALUATION_BATCH)
 
     def _callbacks(self) -> list[Callback]:
         """Averaging and the schedule act before what reports and saves."""

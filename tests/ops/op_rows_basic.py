@@ -89,6 +89,21 @@ for op, choices in OPTIONS.items():
 for op in ("sigmoid_grad", "tanh_grad", "mish_grad"):
     case(op, "matrix", normal(3, 5), positive(3, 5))
 
+# ---- straight-through estimates: numbers a quarter of a step off the grid, so that float32 rounds as float64 does
+
+STEPS = off([i + 0.5 for i in range(-5, 6)], 3, 4)
+case("fake_quantize", "one scale", STEPS, lambda rng: np.asarray(1.0), exact=False)
+case("fake_quantize", "a number", STEPS, call=with_options("fake_quantize", 1.0, 1, -3, 4), exact=False)
+ROW_ZEROS = np.array([[1], [-2], [0]])
+case(
+    "fake_quantize",
+    "a scale a row",
+    STEPS,
+    lambda rng: np.array([[1.0], [0.5], [2.0]]),
+    call=with_options("fake_quantize", ROW_ZEROS, -4, 3),
+    exact=False,
+)
+
 # ---- reductions
 
 for op in ("sum", "mean", "amax", "amin", "logsumexp", "var", "std"):

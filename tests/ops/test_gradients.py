@@ -11,18 +11,19 @@ from tinydl.tensor import Tensor
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_differentiable_case = pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
+every_exact_case = pytest.mark.parametrize("case", [case for case in DIFFERENTIABLE if case.exact], ids=str)
 
 
 def leaves(case: Case) -> list[Tensor]:
     return [Tensor(x, requires_grad=True) for x in case.inputs]
 
 
-@every_differentiable_case
+@every_exact_case
 def test_first_derivatives(case):
     assert gradcheck(lambda *xs: flat(case.call(*xs)), leaves(case))
 
 
-@every_differentiable_case
+@every_exact_case
 def test_second_derivatives(case):
     assert gradgradcheck(lambda *xs: flat(case.call(*xs)), leaves(case))
 

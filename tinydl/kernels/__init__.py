@@ -28,16 +28,21 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.conv import *  # noqa: F403
     from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
+    from tinydl.kernels.reference.int8_conv import *  # noqa: F403
+    from tinydl.kernels.reference.int8_elementwise import *  # noqa: F403
+    from tinydl.kernels.reference.int8_pool import *  # noqa: F403
     from tinydl.kernels.reference.linear import *  # noqa: F403
     from tinydl.kernels.reference.norm import *  # noqa: F403
     from tinydl.kernels.reference.optim import *  # noqa: F403
     from tinydl.kernels.reference.pool import *  # noqa: F403
+    from tinydl.kernels.reference.requantize import *  # noqa: F403
     from tinydl.kernels.reference.shuffle import *  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
 FAMILIES = (
-    "arithmetic", "elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle",
-)  # fmt: skip
+    *("arithmetic", "elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle"),
+    *("requantize", "int8_conv", "int8_pool", "int8_elementwise"),
+)
 """The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""
 
 _wanted = "reference"

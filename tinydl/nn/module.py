@@ -37,6 +37,7 @@ class Module:
     training: bool
     _buffers: dict[str, bool]  # name of a buffer -> whether it is saved
     _hooks: Hooks | None = None
+    _frozen: bool = False  # never in training mode
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the instance with what every module has; in `__new__`, so that no subclass can forget it."""
@@ -174,9 +175,12 @@ class Module:
     # ---- modes and conversions
 
     def train(self, mode: bool = True) -> Self:
-        """Put this module and all inside it in training mode (or, with False, in evaluation mode)."""
+        """Put this module and all inside it in training mode (or, with False, in evaluation mode).
+
+        Modules that `tinydl.compress.freeze` has frozen stay in evaluation mode.
+        """
         for module in self.modules():
-            module.training = bool(mode)
+            module.training = bool(mode) and not module._frozen
         return self
 
     def eval(self) -> Self:

@@ -95,6 +95,7 @@ from tinydl.ops.pool import (
     max_pool_gather,
     max_pool_grad,
 )
+from tinydl.ops.quantize import fake_quantize
 from tinydl.ops.reduce import (
     all,
     amax,
@@ -165,6 +166,7 @@ __all__ = [
     "erf",
     "exp",
     "expand",
+    "fake_quantize",
     "flatten",
     "flip",
     "gather",

@@ -11,6 +11,7 @@ from tinydl.compress.prune.callback import Pruning
 from tinydl.compress.prune.criterion import Criterion, Magnitude, Random
 from tinydl.compress.prune.derivatives import hessian_diagonal
 from tinydl.compress.prune.expansion import OptimalBrainDamage, Taylor
+from tinydl.compress.prune.fisher import Fisher
 from tinydl.compress.prune.granularity import NM, Block, Channel, Filter, Granularity, Kernel, Weight
 from tinydl.compress.prune.masks import Report, masks, remove, report
 from tinydl.compress.prune.movement import Movement
@@ -29,6 +30,7 @@ __all__ = [
     "Constant",
     "Criterion",
     "Filter",
+    "Fisher",
     "Granularity",
     "Kernel",
     "L1Penalty",

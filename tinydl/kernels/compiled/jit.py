@@ -78,6 +78,14 @@ def splice(function: F) -> F:
     return cast(F, _compile(function, inline="always"))
 
 
+def exact(function: F) -> F:
+    """Compile a formula like `inline`, but with every floating-point operation done just as it is written.
+
+    Where results must agree bit for bit with NumPy's, not even a division may become a product with the reciprocal.
+    """
+    return cast(F, _compile(function, forceinline=True))
+
+
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
     if numba.config.DISABLE_JIT:
         return np.errstate(all="ignore")(function)

@@ -42,7 +42,7 @@ def max_pool2d(
     if quarters and (kernel, stride, padding, dilation) == ((2, 2), (2, 2), (0, 0), (1, 1)):
         share_out(_max_2x2, arrays)
     else:
-        rows, cols = map(_ranges, x.shape[2:], kernel, stride, padding, dilation, out_size)
+        rows, cols = map(window_ranges, x.shape[2:], kernel, stride, padding, dilation, out_size)
         share_out(_max_windows, arrays, rows, cols, *dilation)
     return y, indices
 
@@ -51,7 +51,7 @@ def adaptive_max_pool2d(x: Array, out_size: Pair) -> tuple[Array, Array]:
     """Return the maximum of each bin and its place: as in the reference twin."""
     y, indices = _results(x, out_size, x.dtype), _results(x, out_size, np.int32)
     arrays = channels_last(x), y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
-    share_out(_max_windows, arrays, *map(_bin_ranges, x.shape[2:], out_size), 1, 1)
+    share_out(_max_windows, arrays, *map(bin_ranges, x.shape[2:], out_size), 1, 1)
     return y, indices
 
 
@@ -72,7 +72,7 @@ def max_pool2d_gather(x: Array, indices: Array) -> Array:
 def avg_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Pair, out_size: Pair, count_include_pad: bool) -> Array:
     """Return the mean of each window: as in the reference twin."""
     y = _results(x, out_size, x.dtype)
-    rows, cols = map(_ranges, x.shape[2:], kernel, stride, padding, (1, 1), out_size)
+    rows, cols = map(window_ranges, x.shape[2:], kernel, stride, padding, (1, 1), out_size)
     area = areas(x.shape, kernel, stride, padding, out_size, count_include_pad).astype(y.dtype)
     share_out(_mean_windows, (channels_last(x), y.transpose(0, 2, 3, 1)), rows, cols, area)
     return y
@@ -83,7 +83,7 @@ def avg_pool2d_grad(
 ) -> Array:
     """Return the gradient of ⟨g, avg_pool2d(x)⟩: as in the reference twin."""
     gx, out_size = _results(g, x_shape[2:], g.dtype), (g.shape[2], g.shape[3])
-    rows, cols = map(_ranges, x_shape[2:], kernel, stride, padding, (1, 1), out_size)
+    rows, cols = map(window_ranges, x_shape[2:], kernel, stride, padding, (1, 1), out_size)
     area = areas(x_shape, kernel, stride, padding, out_size, count_include_pad).astype(gx.dtype)
     share_out(_share_windows, (gx.transpose(0, 2, 3, 1), channels_last(g)), rows, cols, area)
     return gx
@@ -95,7 +95,7 @@ def adaptive_avg_pool2d(x: Array, out_size: Pair) -> Array:
     if out_size == (1, 1):
         np.divide(image_sums(channels_last(x)), x.shape[2] * x.shape[3], out=y[:, :, 0, 0])
         return y
-    rows, cols = map(_bin_ranges, x.shape[2:], out_size)
+    rows, cols = map(bin_ranges, x.shape[2:], out_size)
     area = np.outer(rows[:, 1] - rows[:, 0], cols[:, 1] - cols[:, 0]).astype(y.dtype)
     share_out(_mean_windows, (channels_last(x), y.transpose(0, 2, 3, 1)), rows, cols, area)
     return y
@@ -104,7 +104,7 @@ def adaptive_avg_pool2d(x: Array, out_size: Pair) -> Array:
 def adaptive_avg_pool2d_grad(g: Array, x_shape: Shape) -> Array:
     """Return the gradient of ⟨g, adaptive_avg_pool2d(x)⟩: as in the reference twin."""
     gx = _results(g, x_shape[2:], g.dtype)
-    rows, cols = map(_bin_ranges, x_shape[2:], g.shape[2:])
+    rows, cols = map(bin_ranges, x_shape[2:], g.shape[2:])
     area = np.outer(rows[:, 1] - rows[:, 0], cols[:, 1] - cols[:, 0]).astype(gx.dtype)
     share_out(_share_windows, (gx.transpose(0, 2, 3, 1), channels_last(g)), rows, cols, area)
     return gx
@@ -123,7 +123,7 @@ def _pixels(x: Array) -> Array:
 
 
 @functools.lru_cache(maxsize=256)
-def _ranges(n: int, kernel: int, stride: int, padding: int, dilation: int, out_size: int) -> Array:
+def window_ranges(n: int, kernel: int, stride: int, padding: int, dilation: int, out_size: int) -> Array:
     """Return where each window begins and ends on an axis of n places, clipped to them: (out_size, 2)."""
     begin = np.arange(out_size) * stride - padding
     end = np.minimum(begin + dilation * (kernel - 1) + 1, n)
@@ -131,7 +131,8 @@ def _ranges(n: int, kernel: int, stride: int, padding: int, dilation: int, out_s
 
 
 @functools.lru_cache(maxsize=256)
-def _bin_ranges(n: int, parts: int) -> Array:
+def bin_ranges(n: int, parts: int) -> Array:
+    """Return where each of `parts` bins of an axis of n places begins and ends: (parts, 2)."""
     return np.array([(part.start, part.stop) for part in bins(n, parts)])
 
 

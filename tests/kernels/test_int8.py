@@ -1,0 +1,366 @@
+"""Integer kernels: every rounding against Python's own integers and fractions, and both twins bit for bit."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinydl.kernels.integer import ROUNDINGS, Addition, Filter, Requantizer
+from tinydl.kernels.reference.pool import areas
+from tinydl.shapes import conv_output_size
+
+FILES = "requantize", "int8_conv", "int8_pool", "int8_elementwise"
+
+
+def twin(backend: str) -> SimpleNamespace:
+    modules = [import_module(f"tinydl.kernels.{backend}.{file}") for file in FILES]
+    return SimpleNamespace(**{name: getattr(module, name) for module in modules for name in module.__all__})
+
+
+@pytest.fixture(scope="module", params=["reference", "compiled"])
+def kernels(request: pytest.FixtureRequest) -> SimpleNamespace:
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    return twin(request.param)
+
+
+reference = twin("reference")
+
+
+def numbers(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.integers(-128, 128, shape).astype(np.int8)
+
+
+def some_filter(rng: np.random.Generator, *shape: int, rounding: str = "single", factor: float = 3e-3) -> Filter:
+    weight = rng.integers(-127, 128, shape).astype(np.int8)
+    bias = rng.integers(-20_000, 20_000, shape[0]).astype(np.int32)
+    scales = rng.uniform(0.5, 1.5, shape[0]) * factor
+    low, high = sorted(int(v) for v in rng.integers(-128, 128, 2))
+    output = Requantizer.between(scales, 1.0, int(rng.integers(-128, 128)), rounding=rounding, low=low, high=high)
+    return Filter(weight, bias, int(rng.integers(-128, 128)), output)
+
+
+# ------------------------------------------------------------------------------- the four roundings
+
+
+def oracle_single(total: int, factor: float) -> int:
+    """Half up, with the factor as a 31-bit mantissa: ⌊total·m/2^b + ½⌋ in fractions."""
+    mantissa, shift = frexp31(factor)
+    exact = Fraction(total * mantissa, 2 ** (31 - shift))
+    return math.floor(exact + Fraction(1, 2))
+
+
+def oracle_double(total: int, factor: float) -> int:
+    """Round total·m/2³¹ half away from 0 for positive, half up for negative numbers; then /2^k half away from 0."""
+    mantissa, shift = frexp31(factor)
+    total = max(-(2**31), min(2**31 - 1, total * 2 ** max(shift, 0)))
+    first = math.floor(Fraction(total * mantissa, 2**31) + Fraction(1, 2))
+    exact = Fraction(first, 2 ** max(-shift, 0))
+    away = math.floor(abs(exact) + Fraction(1, 2))
+    return away if exact >= 0 else -away
+
+
+def oracle_float32(total: int, factor: float) -> int:
+    """Round the one float32 product to even; Python's own round does that to a fraction."""
+    product = to_float32(Fraction(float(to_float32(Fraction(total)))) * Fraction(float(np.float32(factor))))
+    return round(Fraction(product))
+
+
+def oracle_qdq(total: int, factor: float) -> int:
+    """As factor = s/0.25 with s rounded to float32: multiply, round to float32, divide, round to float32, to even."""
+    scale = np.float32(factor * 0.25)
+    real = to_float32(Fraction(to_float32(Fraction(total))) * Fraction(float(scale)))
+    return round(Fraction(to_float32(Fraction(real) / Fraction(1, 4))))
+
+
+def frexp31(factor: float) -> tuple[int, int]:
+    exact, shift = Fraction(factor), 0
+    while exact >= 1:
+        exact, shift = exact / 2, shift + 1
+    while exact < Fraction(1, 2):
+        exact, shift = exact * 2, shift - 1
+    return round(exact * 2**31), shift
+
+
+def to_float32(exact: Fraction) -> float:
+    """Return the float32 number next to a fraction, ties to even: 24 bits, by integers alone."""
+    if exact == 0:
+        return 0.0
+    exponent = 0
+    while abs(exact) >= 2**24:
+        exact, exponent = exact / 2, exponent + 1
+    while abs(exact) < 2**23:
+        exact, exponent = exact * 2, exponent - 1
+    return math.ldexp(round(exact), exponent)
+
+
+ORACLES = {"single": oracle_single, "double": oracle_double, "float32": oracle_float32, "qdq": oracle_qdq}
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_every_rounding_is_that_of_its_definition(kernels: SimpleNamespace, rounding: str, data: st.DataObject) -> None:
+    factor = data.draw(st.floats(1e-7, 4.0))
+    near = [round(k / factor) + d for k in (-3.5, -0.5, 0.5, 1.5, 100.5) for d in (-1, 0, 1)]
+    totals = data.draw(st.lists(st.one_of(st.sampled_from(near), st.integers(-(2**31) + 1, 2**31 - 1)), min_size=1))
+    totals = [max(-(2**31), min(2**31 - 1, total)) for total in totals]
+    zero = data.draw(st.integers(-128, 127))
+    scale = 0.25 if rounding == "qdq" else 1.0
+    output = Requantizer.between(np.array([factor * scale]), scale, zero, rounding=rounding)
+    got = kernels.requantize(np.array(totals, np.int32).reshape(-1, 1), output)
+    assert got.dtype == np.int8
+    for total, y in zip(totals, got.ravel().tolist(), strict=True):
+        assert y == max(-128, min(127, ORACLES[rounding](total, factor) + zero)), (total, factor, zero)
+
+
+def test_the_roundings_differ_where_they_should(kernels: SimpleNamespace) -> None:
+    """At ties: 1.5, 2.5, −0.5 and −1.5 with factor ½."""
+    ties = np.array([[3], [5], [-1], [-3]], np.int32)
+    got = {
+        r: kernels.requantize(ties, Requantizer.between(np.array([0.5]), 1.0, 0, rounding=r)).ravel().tolist()
+        for r in ROUNDINGS
+    }
+    assert got["single"] == [2, 3, 0, -1]
+    assert got["float32"] == got["qdq"] == [2, 2, 0, -2]
+
+
+@pytest.mark.parametrize("bits", [3, 6, 9])
+def test_single_and_double_rounding_differ_as_rarely_as_known(kernels: SimpleNamespace, bits: int) -> None:
+    """They do at a rate of about 2^−(r+1), and never by more than one unit."""
+    totals = np.random.default_rng(0).integers(-100 * 2**bits, 100 * 2**bits, (200_000, 1)).astype(np.int32)
+    factor = 0.7 * 2.0**-bits
+    one, two = (
+        kernels.requantize(totals, Requantizer.between(np.array([factor]), 1.0, 0, rounding=r)).astype(int)
+        for r in ("single", "double")
+    )
+    assert abs(one - two).max() == 1
+    assert 0.4 * 2 ** -(bits + 1) < np.mean(one != two) < 2.5 * 2 ** -(bits + 1)
+
+
+# -------------------------------------------------------------------------------------------------------- convolution
+
+
+def exact_conv2d(x: np.ndarray, f: Filter, stride: Any, padding: Any, dilation: Any, groups: int) -> np.ndarray:
+    """Return Σ w·(x − zero) + bias in Python's integers, place by place."""
+    o, c, kh, kw = f.weight.shape
+    h, w = map(conv_output_size, x.shape[2:], (kh, kw), stride, padding, dilation)
+    y = np.zeros((len(x), o, h, w), object)
+    for n, k, i, j in np.ndindex(y.shape):
+        total = int(f.bias[k])
+        for q, a, b in np.ndindex(c, kh, kw):
+            row = i * stride[0] - padding[0] + a * dilation[0]
+            col = j * stride[1] - padding[1] + b * dilation[1]
+            if 0 <= row < x.shape[2] and 0 <= col < x.shape[3]:
+                channel = k // (o // groups) * c + q
+                total += int(f.weight[k, q, a, b]) * (int(x[n, channel, row, col]) - f.zero)
+        y[n, k, i, j] = total
+    return y
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_convolution_pads_with_the_zero_point(kernels: SimpleNamespace, rng: np.random.Generator, groups: int) -> None:
+    x, f = numbers(rng, 2, 4, 5, 4), some_filter(rng, 8, 4 // groups, 3, 2)
+    options = (2, 1), (1, 1), (1, 2), groups
+    totals = exact_conv2d(x, f, *options)
+    want = np.empty(totals.shape, int)
+    for n, k, i, j in np.ndindex(totals.shape):
+        mantissa, shift = int(f.output.multiplier[k]), int(f.output.shift[k])
+        rounded = math.floor(Fraction(totals[n, k, i, j] * mantissa, 2 ** (31 - shift)) + Fraction(1, 2))
+        want[n, k, i, j] = max(f.output.low, min(f.output.high, rounded + f.output.zero))
+    got = kernels.int8_conv2d(x, f, *options)
+    assert got.dtype == np.int8
+    np.testing.assert_array_equal(got, want)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_convolution_twins_agree_bit_for_bit(data: st.DataObject) -> None:
+    pytest.importorskip("numba")
+
+    def two(low: int, high: int) -> tuple[int, int]:
+        return data.draw(st.tuples(st.integers(low, high), st.integers(low, high)))
+
+    kernel, stride, padding, dilation, extra = two(1, 5), two(1, 3), two(0, 3), two(1, 2), two(0, 9)
+    size = tuple(
+        max(1, d * (k - 1) + 1 - 2 * p) + e for k, p, d, e in zip(kernel, padding, dilation, extra, strict=True)
+    )
+    groups = data.draw(st.sampled_from([1, 1, 2, 3, 7]))
+    c, o = (groups * data.draw(st.integers(1, top)) for top in (9, 40))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    factor, rounding = data.draw(st.sampled_from([3e-5, 3e-3, 0.3, 1.7])), data.draw(st.sampled_from(ROUNDINGS))
+    f = some_filter(rng, o, c // groups, *kernel, rounding=rounding, factor=factor)
+    x = numbers(rng, data.draw(st.integers(0, 3)), c, *size)
+    options = stride, padding, dilation, groups
+    got, want = (k.int8_conv2d(x, f, *options) for k in (twin("compiled"), reference))
+    assert got.dtype == want.dtype == np.int8
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    "case", [(1, 64, 14, 64, 1), (8, 24, 7, 58, 1), (3, 1, 28, 16, 3), (2, 33, 12, 140, 3)], ids=str
+)
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_network_shapes_on_any_number_of_threads(case: tuple[int, ...], rounding: str, n_threads: int) -> None:
+    pytest.importorskip("numba")
+    n, c, size, o, k = case
+    rng = np.random.default_rng(0)
+    x, f = numbers(rng, n, c, size, size), some_filter(rng, o, c, k, k, rounding=rounding)
+    options = (k // 2 + 1, 1), (k // 2, k // 2), (1, 1), 1
+    np.testing.assert_array_equal(twin("compiled").int8_conv2d(x, f, *options), reference.int8_conv2d(x, f, *options))
+
+
+@pytest.mark.parametrize("case", [(8, 64, 14, 1), (2, 300, 9, 2), (1, 17, 30, 1)], ids=str)
+@pytest.mark.parametrize("k", [3, 5])
+def test_depthwise_shapes_on_any_number_of_threads(case: tuple[int, ...], k: int, n_threads: int) -> None:
+    pytest.importorskip("numba")
+    n, c, size, stride = case
+    rng = np.random.default_rng(0)
+    x, f = numbers(rng, n, c, size, size), some_filter(rng, c, 1, k, k)
+    options = (stride, stride), (k // 2, k // 2), (1, 1), c
+    np.testing.assert_array_equal(twin("compiled").int8_conv2d(x, f, *options), reference.int8_conv2d(x, f, *options))
+
+
+def test_convolution_of_every_layout(kernels: SimpleNamespace, lay_out: Callable[[np.ndarray], np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    x, f = numbers(rng, 2, 6, 5, 4), some_filter(rng, 10, 6, 3, 3)
+    other = lay_out(x)
+    options = (1, 1), (1, 1), (1, 1), 1
+    np.testing.assert_array_equal(kernels.int8_conv2d(other, f, *options), reference.int8_conv2d(x, f, *options))
+    np.testing.assert_array_equal(other, x)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 5), st.integers(1, 70), st.integers(1, 150), st.sampled_from(ROUNDINGS), st.integers(0, 99))
+def test_linear(m: int, i: int, o: int, rounding: str, seed: int) -> None:
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(seed)
+    x, f = numbers(rng, m, i), some_filter(rng, o, i, rounding=rounding)
+    want = f.bias + (x.astype(np.int64) - f.zero) @ f.weight.astype(np.int64).T
+    want = reference.requantize(want.astype(np.int32), f.output)
+    for kernels in reference, twin("compiled"):
+        np.testing.assert_array_equal(kernels.int8_linear(x, f), want)
+
+
+def test_extreme_numbers_do_not_saturate_on_the_way(kernels: SimpleNamespace) -> None:
+    """66,311 products of 127 and 255 fit int32, in whatever order they are added."""
+    f = Filter(np.full((1, 66_311), 127, np.int8), np.zeros(1, np.int32), -128, Requantizer.between(5e-8, 1.0, 0))
+    assert kernels.int8_linear(np.full((1, 66_311), 127, np.int8), f) == round(66_311 * 127 * 255 * 5e-8)
+
+
+# ------------------------------------------------------------------------------------------- pooling and elementwise
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_pooling(data: st.DataObject) -> None:
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    kernel, stride = (data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4))) for _ in range(2))
+    padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
+    size = tuple(k + data.draw(st.integers(0, 5)) for k in kernel)
+    x = numbers(rng, 2, data.draw(st.integers(1, 20)), *size)
+    out = tuple(map(conv_output_size, size, kernel, stride, padding, (1, 1)))
+    bins, zero = tuple(data.draw(st.integers(1, n)) for n in size), data.draw(st.integers(-128, 127))
+    fast = twin("compiled")
+    for name, args in {
+        "int8_max_pool2d": (x, kernel, stride, padding, (1, 1), out),
+        "int8_window_sums": (x, zero, kernel, stride, padding, out),
+        "int8_bin_sums": (x, zero, bins),
+    }.items():
+        got, want = (getattr(k, name)(*args) for k in (fast, reference))
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+
+
+def test_window_sums_are_the_means_times_the_areas(kernels: SimpleNamespace, rng: np.random.Generator) -> None:
+    x = numbers(rng, 2, 3, 7, 6)
+    sums = kernels.int8_window_sums(x, 9, (3, 3), (2, 2), (1, 1), (4, 3))
+    means = import_module("tinydl.kernels.reference.pool").avg_pool2d(
+        x.astype(float) - 9, (3, 3), (2, 2), (1, 1), (4, 3), False
+    )
+    area = areas(x.shape, (3, 3), (2, 2), (1, 1), (4, 3), False)
+    np.testing.assert_array_equal(sums, np.rint(means * area))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_sum_is_rounded_once(data: st.DataObject) -> None:
+    pytest.importorskip("numba")
+    scales = [data.draw(st.floats(1e-3, 1.0)) for _ in range(3)]
+    zeros = [data.draw(st.integers(-128, 127)) for _ in range(3)]
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    a, b = numbers(rng, 2, 3, 4, 5), numbers(rng, 2, 3, 4, 5).transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)
+    addition = Addition.between((scales[0], zeros[0]), (scales[1], zeros[1]), scales[2], zeros[2], low=-100)
+    got, want = (k.int8_add(a, b, addition) for k in (twin("compiled"), reference))
+    np.testing.assert_array_equal(got, want)
+    real = (scales[0] * (a.astype(float) - zeros[0]) + scales[1] * (b.astype(float) - zeros[1])) / scales[2]
+    assert abs(np.clip(real + zeros[2], -100, 127) - got).max() <= 0.5 + 255 * 2.0**-20
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("gate", [True, False])
+def test_product(rounding: str, gate: bool, rng: np.random.Generator) -> None:
+    pytest.importorskip("numba")
+    a = numbers(rng, 2, 1100, 3, 2)
+    b = numbers(rng, 2, 1100, 1, 1) if gate else numbers(rng, 2, 1100, 3, 2)
+    for factor in (3e-3, 0.4):
+        output = Requantizer.between(factor, 1.0, -3, rounding=rounding)
+        got, want = (k.int8_multiply(a, 5, b, -7, output) for k in (twin("compiled"), reference))
+        np.testing.assert_array_equal(got, want)
+        real = factor * (a.astype(float) - 5) * (b.astype(float) + 7) - 3
+        assert abs(np.clip(real, -128, 127) - got).max() <= (0.76 if rounding == "double" else 0.51)
+
+
+def test_lookup(
+    kernels: SimpleNamespace, lay_out: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator
+) -> None:
+    x, table = numbers(rng, 3, 5, 4, 7), numbers(rng, 256)
+    want = np.array([table[int(v) + 128] for v in x.ravel()]).reshape(x.shape)
+    np.testing.assert_array_equal(kernels.int8_lookup(lay_out(x), table), want)
+
+
+def test_empty_batches(kernels: SimpleNamespace, rng: np.random.Generator) -> None:
+    x, f = np.zeros((0, 4, 5, 5), np.int8), some_filter(rng, 6, 4, 3, 3)
+    assert kernels.int8_conv2d(x, f, (1, 1), (1, 1), (1, 1), 1).shape == (0, 6, 5, 5)
+    assert kernels.int8_linear(np.zeros((0, 9), np.int8), some_filter(rng, 6, 9)).shape == (0, 6)
+    assert kernels.int8_max_pool2d(x, (2, 2), (2, 2), (0, 0), (1, 1), (2, 2)).shape == (0, 4, 2, 2)
+    assert kernels.int8_bin_sums(x, 0, (1, 1)).shape == (0, 4, 1, 1)
+    assert kernels.int8_lookup(x, np.zeros(256, np.int8)).shape == x.shape
+
+
+# --------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+def test_scales_that_are_none_are_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match="scales must be finite"):
+        Requantizer.between(scale, 1.0, 0)
+    with pytest.raises(ValueError, match="scales must be finite"):
+        Requantizer.between(1.0, scale, 0)
+    with pytest.raises(ValueError, match="scales must be finite"):
+        Addition.between((scale, 0), (1.0, 0), 1.0, 0)
+
+
+def test_what_does_not_fit_int32_is_refused() -> None:
+    output = Requantizer.between(1e-6, 1.0, 0)
+    too_long = np.full((1, 66_312), 127, np.int8)
+    with pytest.raises(ValueError, match="66312 terms"):
+        Filter(too_long, np.zeros(1, np.int32), 0, output)
+    with pytest.raises(ValueError, match="safe in int32"):
+        Filter(too_long[:, :66_311], np.full(1, 10_000, np.int32), 0, output)
+    with pytest.raises(ValueError, match="-128"):
+        Filter(np.full((1, 1), -128, np.int8), np.zeros(1, np.int32), 0, output)
+    with pytest.raises(TypeError, match="int32 bias"):
+        Filter(np.ones((1, 1), np.int8), np.zeros(1, np.float32), 0, output)
+    with pytest.raises(ValueError, match="rounding"):
+        Requantizer.between(1.0, 1.0, 0, rounding="up")
+    with pytest.raises(ValueError, match="low"):
+        Requantizer.between(1.0, 1.0, 0, low=5, high=4)

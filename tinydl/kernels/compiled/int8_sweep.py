@@ -1,0 +1,219 @@
+"""The loops around the tiles of integer convolutions: over bands of rows, groups, panels of channels, and pixels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinydl.kernels.compiled.int8_tile import LANES, PIXELS, ROWS, UNIT, dense_tile, depthwise_tile, weaver
+from tinydl.kernels.compiled.jit import inline, njit
+from tinydl.kernels.compiled.requantize import IN_REGISTERS, Constants, finish
+from tinydl.kernels.compiled.tile import WIDE
+from tinydl.shapes import Array
+
+__all__: list[str] = []
+
+BLOCK = 96
+"""Pixels that meet a panel of the weights before the next panel is read."""
+
+_wide, _middle, _narrow = (dense_tile(width, ROWS[width]) for width in (WIDE, 2, 1))
+_wide_row, _middle_row, _narrow_row = (dense_tile(width, 1) for width in (WIDE, 2, 1))
+_WIDE_ROWS, _MIDDLE_ROWS, _NARROW_ROWS = ROWS[WIDE], ROWS[2], ROWS[1]
+_depthwise_tile, _weave = depthwise_tile(), weaver()
+
+
+class Sizes(NamedTuple):
+    """The sizes of a convolution; x (N, H, W, C) with `c` channels in all, y (N, H', W', O) with `o` in a group."""
+
+    h: int
+    w: int
+    c: int
+    y_h: int
+    y_w: int
+    o: int
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    ph: int
+    pw: int
+    dh: int
+    dw: int
+    groups: int
+    zero: int
+    band: int
+    """Rows of y that are made at a time."""
+    padded_w: int
+    """The width of x with what lies outside of it and is seen."""
+
+
+@njit
+def dense(
+    x: Array, padded: Array, y: Array, rows: Array, sums: Array, steps: Array, panels: Array, b: Array, start: Array,
+    constants: Constants, first: int, last: int, sizes: Sizes,
+) -> None:  # fmt: skip
+    """Make the rows first…last−1 of y, counted through all images.
+
+    A panel is (group, first channel, vectors of channels, place in b, place in the constants).
+    """
+    seen, pads, row = x, sizes.ph + sizes.pw > 0, first
+    if pads:
+        seen = padded
+    width = sizes.padded_w if pads else sizes.w
+    while row < last:
+        n = min(sizes.band, last - row)
+        if pads:
+            n = min(n, sizes.y_h - row % sizes.y_h)
+            _pad(x, padded, row, n, sizes)
+        for r in range(n):
+            place = r * sizes.sh
+            if not pads:
+                place = (row + r) // sizes.y_h * sizes.h + (row + r) % sizes.y_h * sizes.sh
+            for j in range(sizes.y_w):
+                rows[r * sizes.y_w + j] = (place * width + j * sizes.sw) * sizes.c
+        for block in range(0, n * sizes.y_w, BLOCK):
+            end = min(block + BLOCK, n * sizes.y_w)
+            for p in range(panels.shape[0]):
+                _panel(
+                    seen, y, rows, sums, steps, b, start, constants, panels[p], block, end,
+                    row * sizes.y_w * sizes.o * sizes.groups, sizes,
+                )  # fmt: skip
+        row += n
+
+
+@inline
+def _pad(x: Array, padded: Array, row: int, n: int, sizes: Sizes) -> None:
+    """Copy what the n rows of y from `row` on see of x, with the zero point around it."""
+    h, w, c = sizes.h, sizes.w, sizes.c
+    image, top = row // sizes.y_h, row % sizes.y_h * sizes.sh - sizes.ph
+    for i in range((n - 1) * sizes.sh + sizes.dh * (sizes.kh - 1) + 1):
+        to, x_row = i * sizes.padded_w * c, top + i
+        inside = 0 <= x_row < h
+        before, between = (sizes.pw * c, w * c) if inside else (sizes.padded_w * c, 0)
+        between = min(between, sizes.padded_w * c - before)
+        padded[to : to + before] = sizes.zero
+        if inside:
+            source = (image * h + x_row) * w * c
+            padded[to + before : to + before + between] = x[source : source + between]
+            padded[to + before + between : to + sizes.padded_w * c] = sizes.zero
+
+
+@inline
+def _panel(
+    x: Array, y: Array, rows: Array, sums: Array, steps: Array, b: Array, start: Array, constants: Constants,
+    panel: Array, block: int, end: int, y_at: int, sizes: Sizes,
+) -> None:  # fmt: skip
+    """Run tiles over the pixels block…end−1 for the channels of one panel."""
+    group, column, vectors, b_at, channel = panel[0], panel[1], panel[2], panel[3], panel[4]
+    n, n_steps, y_row = min(sizes.o - column, vectors * LANES), len(steps), sizes.o * sizes.groups
+    x_at, y_at = group * (sizes.c // sizes.groups), y_at + group * sizes.o + column
+    in_registers = int(constants.kind == IN_REGISTERS)
+    row = block
+    while row < end:
+        few = end - row <= 2
+        if vectors == WIDE:
+            tile, size = (0, 1) if few else (1, _WIDE_ROWS)
+        elif vectors == 2:
+            tile, size = (2, 1) if few else (3, _MIDDLE_ROWS)
+        else:
+            tile, size = (4, 1) if few else (5, _NARROW_ROWS)
+        if tile == 1:
+            _wide(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        elif tile == 0:
+            _wide_row(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        elif tile == 3:
+            _middle(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        elif tile == 2:
+            _middle_row(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        elif tile == 5:
+            _narrow(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        else:
+            _narrow_row(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        row += size
+    if not in_registers:
+        for row in range(block, end):
+            finish(sums, row * vectors * LANES, y, y_at + row * y_row, n, channel, constants)
+
+
+@njit
+def depthwise(
+    x: Array, blank: Array, y: Array, woven: Array, at: Array, sums: Array, steps: Array, b: Array, start: Array,
+    constants: Constants, first: int, last: int, sizes: Sizes,
+) -> None:  # fmt: skip
+    """Make the rows first…last−1 of y, counted through all images, some channels at a time.
+
+    For a row of y, UNIT rows of x at a time are woven into a strip, in which the numbers that stand above each other
+    lie side by side. A window then is kw steps through each strip.
+    """
+    strips, some, padded_c = -(-sizes.kh // UNIT), sizes.band, len(start)
+    in_registers = int(constants.kind == IN_REGISTERS)
+    for row in range(first, last):
+        image, top = row // sizes.y_h, row % sizes.y_h * sizes.sh - sizes.ph
+        for c in range(0, sizes.c, some):
+            n = min(some, sizes.c - c)
+            for strip in range(strips):
+                for col in range(sizes.padded_w):
+                    x_col = col - sizes.pw
+                    for u in range(UNIT):
+                        k = strip * UNIT + u
+                        x_row = top + k * sizes.dh
+                        inside = k < sizes.kh and 0 <= x_row < sizes.h and 0 <= x_col < sizes.w
+                        place = ((image * sizes.h + x_row) * sizes.w + x_col) * sizes.c + c
+                        at[u] = place if inside else -1
+                    _weave(x, blank, at, woven, (strip * sizes.padded_w + col) * some * UNIT, n)
+            y_at = row * sizes.y_w * sizes.c + c
+            for v in range(0, n, LANES):
+                for pixel in range(0, sizes.y_w, PIXELS):
+                    _depthwise_tile(
+                        woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
+                        (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
+                        constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, some,
+                        y, y_at + v, sizes.c, min(LANES, n - v),
+                    )  # fmt: skip
+            if not in_registers:
+                for pixel in range(sizes.y_w):
+                    finish(sums, pixel * some, y, y_at + pixel * sizes.c, n, c, constants)
+
+
+def constant_width(channels: int) -> int:
+    """Return the number of channels, made up to whole vectors."""
+    return -(-channels // LANES) * LANES
+
+
+def panels_of(o: int) -> list[tuple[int, int]]:
+    """Cut o channels into panels (first channel, vectors), each as wide as a tile.
+
+    >>> panels_of(2 * WIDE * LANES + 1) == [(0, WIDE), (WIDE * LANES, WIDE), (2 * WIDE * LANES, 1)]
+    True
+    """
+    panels, column = [], 0
+    while column < o:
+        left = o - column
+        vectors = WIDE if left > (WIDE - 1) * LANES else 2 if left > LANES else 1
+        panels.append((column, vectors))
+        column += vectors * LANES
+    return panels
+
+
+def empty_row() -> Array:
+    """Return working space for the places of UNIT rows."""
+    return np.empty(UNIT, np.int64)
