@@ -1,8 +1,9 @@
 """PyTorch's side of the zoo: tinydl's own text, run on `torch.nn`.
 
 The networks of `tinydl.zoo` are PyTorch programs but for their imports. Here these imports find PyTorch: `tinydl.nn` is
-`torch.nn` (with the layer and the function that it lacks), `tinydl.ops` is `torch`, weights are read by safetensors' own loader. So
-structure, names and order of the operations are the same by construction, and nothing of tinydl's engine is loaded.
+`torch.nn` (with the layer and the function that it lacks), `tinydl.ops` is `torch`, weights are read by safetensors'
+own loader. So structure, names and order of the operations are the same by construction, and nothing of tinydl's engine
+is loaded.
 
 Activations work in place, as in torchvision's networks; not in Xception, whose blocks need what a ReLU would overwrite.
 """
