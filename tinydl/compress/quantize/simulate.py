@@ -116,7 +116,7 @@ class Simulated(Module):
 
     def _be(self, state: str) -> Self:
         for site in (*self.sites.values(), *self.weights.values()):
-            site.state = choice(state, "state", STATES)  # type: ignore[attr-defined]
+            site.state = choice(state, "state", STATES)
         return self
 
     def freeze(self) -> Self:
