@@ -128,8 +128,7 @@ def test_scales_are_saved_and_loaded(tmp_path):
     save(simulated.state_dict(), tmp_path / "net.safetensors")
     other = prepare(everything(), x)
     other.load_state_dict(load(tmp_path / "net.safetensors"))
-    other._be("frozen")
-    assert np.array_equal(run(other.eval(), x), run(simulated, x))
+    assert np.array_equal(run(other.freeze().eval(), x), run(simulated, x))
 
 
 def test_a_copy_is_whole():

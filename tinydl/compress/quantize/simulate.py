@@ -15,7 +15,7 @@ from tinydl.compress.flow import flow
 from tinydl.compress.fold import fold_batch_norm
 from tinydl.compress.quantize.observers import OBSERVERS
 from tinydl.compress.quantize.plan import SHARING, Places, Plan, Value, places
-from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Scheme
+from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Quantizer, Scheme
 from tinydl.compress.quantize.sites import STATES, ActivationSite, FixedSite, WeightSite
 from tinydl.compress.steps import Constant, Flow, Given, Made, Source, Step, Stored
 from tinydl.nn import Module, ModuleDict
@@ -105,30 +105,45 @@ class Simulated(Module):
         self.weights = ModuleDict(weights)
         self.flow = steps
         self.places = found
+        self._state = "calibrating"
         self.last_use = {source: step.number for step in steps.steps for source in step.operands.values()}
 
     # ---- states
 
     @property
     def state(self) -> str:
-        """What the sites do: "calibrating", "following" or "frozen"."""
-        return str(next(iter(self.sites.values())).state)  # type: ignore[attr-defined]
+        """What weights do: be "calibrating", "following" or "frozen"; values may be frozen before them."""
+        return self._state
 
     def _be(self, state: str) -> Self:
         for site in (*self.sites.values(), *self.weights.values()):
             site.state = choice(state, "state", STATES)
+        self._state = state
         return self
 
     def freeze(self) -> Self:
-        """Quantize from now on with the ranges as they are.
+        """Quantize from now on with the ranges as they are: those that were seen, or that a checkpoint brought.
+
+        Raises: ValueError when a value was never looked at, with nothing changed.
+        """
+        self.freeze_values()
+        for name in self.places.weights:
+            site: Any = self.weights[_key(name)]
+            site.fit(self.flow.stored[name])
+        return self._be("frozen")
+
+    def freeze_values(self) -> Self:
+        """Keep the ranges of values as they are, while those of weights follow the weights.
 
         Raises: ValueError when a value was never looked at, with nothing changed.
         """
         observed = [site for site in self.sites.values() if isinstance(site, ActivationSite)]
-        decided = [site.observer.quantizer() for site in observed]
+        decided = [site.decided() for site in observed]
+        self._be("following")
         for site, quantizer in zip(observed, decided):
             site.set(quantizer)
-        return self._be("frozen")
+            site.state = "frozen"
+        return self
 
     def follow(self) -> Self:
         """Quantize, and adjust the ranges to what is seen in training mode and to the weights as they change."""
@@ -176,12 +191,18 @@ class Simulated(Module):
 
     # ---- results
 
+    def quantizer(self, name: str) -> Quantizer:
+        """Return the Quantizer of the weight with that name."""
+        site: Any = self.weights[_key(name)]
+        found: Quantizer = site.quantizer
+        return found
+
     def plan(self) -> Plan:
         """Return the Quantizers, for a network of integers. Raises: ValueError while calibrating."""
         if self.state == "calibrating":
             raise ValueError("plan: the network is still calibrating; freeze() it first")
         sites = {name: site.quantizer for name, site in self.sites.items()}  # type: ignore[attr-defined]
-        weights = {name: self.weights[_key(name)].quantizer for name in self.places.weights}  # type: ignore[attr-defined]
+        weights = {name: self.quantizer(name) for name in self.places.weights}
         return Plan(self.flow, {v: sites[str(first)] for v, first in self.places.groups.items()}, weights)
 
 
