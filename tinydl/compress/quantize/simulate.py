@@ -8,12 +8,12 @@ after the other, so that sums, concatenations and splits between modules are qua
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from tinydl.compress.flow import flow
 from tinydl.compress.fold import fold_batch_norm
-from tinydl.compress.quantize.observers import OBSERVERS
+from tinydl.compress.quantize.observers import OBSERVERS, Observer
 from tinydl.compress.quantize.plan import SHARING, Places, Plan, Value, places
 from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Quantizer, Scheme
 from tinydl.compress.quantize.sites import STATES, ActivationSite, FixedSite, WeightSite
@@ -31,7 +31,7 @@ def prepare(
     *inputs: Any,
     activations: Scheme = ACTIVATIONS,
     weights: Scheme = WEIGHTS,
-    observer: str = "minmax",
+    observer: str | Callable[[Scheme], Observer] = "minmax",
     weight_range: str = "minmax",
 ) -> Simulated:
     """Return `model` as a `Simulated` network, to be calibrated; the model stays as it was.
@@ -41,7 +41,8 @@ def prepare(
         inputs: a batch of what it takes; later batches may have another size, but not other shapes.
         activations: the scheme of values. Those with a fixed range (a sigmoid's) keep their 8 bits.
         weights: the scheme of weights.
-        observer: what finds the ranges of values, one of `OBSERVERS`.
+        observer: what finds the ranges of values: one of `OBSERVERS`, or what makes an observer of a scheme, such as
+            `partial(Percentile, percent=99.9)`.
         weight_range: what finds those of weights, one of `RANGES`.
 
     Raises: ValueError for what `flow` cannot follow, for a name that is none, and for a scheme of values with an axis.
@@ -53,7 +54,7 @@ def prepare(
     >>> list(simulated.weights), list(simulated.sites)
     (['0 weight'], ['input 0', '%1'])
     """
-    kind = OBSERVERS[choice(observer, "observer", tuple(OBSERVERS))]
+    kind = OBSERVERS[choice(observer, "observer", tuple(OBSERVERS))] if isinstance(observer, str) else observer
     if activations.axis is not None:
         raise ValueError(f"activations must have one scale a tensor (axis None), got {activations}")
     folded = fold_batch_norm(model)
