@@ -101,16 +101,16 @@ def _run_depthwise(
     """Share the rows of y (N, H', W', C) among threads."""
     sizes = _sizes(x, y, kernel, stride, padding, dilation, 1, filter.zero)
     strips, item = -(-kernel[0] // UNIT), UNIT * np.dtype(PACKED).itemsize
-    most = max(LANES, CACHE // (strips * sizes.padded_w * item) // LANES * LANES)
-    sizes = sizes._replace(band=min(most, constant_width(sizes.c)))
+    most = CACHE // (strips * sizes.padded_w * item)
+    sizes = sizes._replace(band=sizes.c if sizes.c <= most else max(LANES, most // LANES * LANES))
     steps = _strip_steps(strips, sizes.kw, sizes.dw, sizes.padded_w, sizes.band)
     packed = _packed(filter, kernel, 0, 0)
     source, flat = x.reshape(-1), y.reshape(-1)
-    blank = np.full(sizes.band, filter.zero, np.int8)
+    blank = np.full(sizes.padded_w * sizes.band, filter.zero, np.int8)
 
     def some(first: int, last: int, worker: int) -> None:
-        woven = buffers.scratch("int8 woven", (strips * sizes.padded_w * sizes.band * UNIT,), PACKED)
-        sums = buffers.scratch("int8 sums", (sizes.y_w * sizes.band,), np.int32)
+        woven = buffers.scratch("int8 woven", ((strips * sizes.padded_w * sizes.band + LANES) * UNIT,), PACKED)
+        sums = buffers.scratch("int8 sums", (sizes.y_w * constant_width(sizes.band),), np.int32)
         depthwise(
             source, blank, flat, woven, empty_row(), sums, steps, packed.b, packed.start, packed.constants,
             first, last, sizes,
