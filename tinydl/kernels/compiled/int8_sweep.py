@@ -165,33 +165,47 @@ def depthwise(
     lie side by side. A window then is kw steps through each strip.
     """
     strips, some, padded_c = -(-sizes.kh // UNIT), sizes.band, len(start)
+    sums_row = -(-some // LANES) * LANES
     in_registers = int(constants.kind == IN_REGISTERS)
     for row in range(first, last):
         image, top = row // sizes.y_h, row % sizes.y_h * sizes.sh - sizes.ph
         for c in range(0, sizes.c, some):
             n = min(some, sizes.c - c)
             for strip in range(strips):
-                for col in range(sizes.padded_w):
-                    x_col = col - sizes.pw
-                    for u in range(UNIT):
-                        k = strip * UNIT + u
-                        x_row = top + k * sizes.dh
-                        inside = k < sizes.kh and 0 <= x_row < sizes.h and 0 <= x_col < sizes.w
-                        place = ((image * sizes.h + x_row) * sizes.w + x_col) * sizes.c + c
-                        at[u] = place if inside else -1
-                    _weave(x, blank, at, woven, (strip * sizes.padded_w + col) * some * UNIT, n)
+                _strip(x, blank, at, woven, strip, image, top, c, n, sizes)
             y_at = row * sizes.y_w * sizes.c + c
             for v in range(0, n, LANES):
                 for pixel in range(0, sizes.y_w, PIXELS):
                     _depthwise_tile(
                         woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
                         (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
-                        constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, some,
+                        constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, sums_row,
                         y, y_at + v, sizes.c, min(LANES, n - v),
                     )  # fmt: skip
             if not in_registers:
                 for pixel in range(sizes.y_w):
-                    finish(sums, pixel * some, y, y_at + pixel * sizes.c, n, c, constants)
+                    finish(sums, pixel * sums_row, y, y_at + pixel * sizes.c, n, c, constants)
+
+
+@inline
+def _strip(
+    x: Array, blank: Array, at: Array, woven: Array, strip: int, image: int, top: int, c: int, n: int, sizes: Sizes
+) -> None:  # fmt: skip
+    """Weave UNIT rows of x. With all channels at once, pixels lie behind each other, and a row is woven in one go."""
+    start, left = strip * sizes.padded_w * sizes.band * UNIT, min(sizes.pw, sizes.padded_w)
+    inside = min(sizes.w, sizes.padded_w - left)
+    right = sizes.padded_w - left - inside
+    pixels, times = (inside, 1) if sizes.band == sizes.c else (1, inside)
+    at[:] = -1
+    _weave(x, blank, at, woven, start, left * sizes.band)
+    _weave(x, blank, at, woven, start + (left + inside) * sizes.band * UNIT, right * sizes.band)
+    for col in range(times):
+        for u in range(UNIT):
+            k = strip * UNIT + u
+            row = top + k * sizes.dh
+            seen = k < sizes.kh and 0 <= row < sizes.h
+            at[u] = ((image * sizes.h + row) * sizes.w + col) * sizes.c + c if seen else -1
+        _weave(x, blank, at, woven, start + (left + col) * sizes.band * UNIT, pixels * n)
 
 
 def constant_width(channels: int) -> int:
