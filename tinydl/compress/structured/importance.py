@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tinydl.compress.structured.groups import Dependencies, Group
 from tinydl.compress.structured.walk import Axis
-from tinydl.nn import BatchNorm1d, BatchNorm2d, Module
+from tinydl.nn import BatchNorm1d, BatchNorm2d, Module, Parameter
 from tinydl.nn.functional import cross_entropy
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
@@ -145,29 +145,28 @@ def scores(found: Dependencies, group: Group, importance: Importance) -> Array:
 
     Raises: ValueError when `importance` returns something else than a finite number for each channel.
     """
-    every = []
+    parameters, every = dict(found.model.named_parameters()), []
     for kind in group.kinds:
-        result = np.asarray(importance(_slices(found, group, kind)), np.float64)
+        result = np.asarray(importance(_slices(found.model, parameters, group, kind)), np.float64)
         if result.shape != kind.shape or not np.isfinite(result).all():
             raise ValueError(f"importance must be {len(kind)} finite numbers for {group.name}, got {result}")
         every.append(result)
     return np.concatenate(every)
 
 
-def _slices(found: Dependencies, group: Group, kind: Array) -> list[Slices]:
+def _slices(model: Module, parameters: Mapping[str, Parameter], group: Group, kind: Array) -> list[Slices]:
     """Return the slices of all parameters (buffers are not learned) that channels of one kind have."""
-    parameters = dict(found.model.named_parameters())
-    axes = [axis for axis in group.axes if axis.tensor in parameters and np.isin(axis.labels, kind).any()]
     return [
         Slices(
             axis.tensor,
             axis.axis,
-            found.model.get_submodule(axis.tensor.rpartition(".")[0]),
+            model.get_submodule(axis.tensor.rpartition(".")[0]),
             axis.groups,
             _places(axis, kind),
             parameters[axis.tensor].data,
         )
-        for axis in axes
+        for axis in group.axes
+        if axis.tensor in parameters and np.isin(kind[:1], axis.labels).any()
     ]
 
 
