@@ -145,6 +145,8 @@ def test_options(options, tmp_path, capsys):
         (["train", "--epochs", "0"], "epochs must be at least 1, got 0"),
         (["train", "--lr", "nan"], "lr must be positive, got nan"),
         (["train", "--dropout", "1.5"], "dropout must be in [0, 1], got 1.5"),
+        (["train", "--model", "resnet18", "--width", "0"], "width must be positive, got 0.0"),
+        (["train", "--width", "0.5"], "width does not apply to convnet, got 0.5; its channels are fixed"),
         (["train", "--resume", "nowhere"], "nowhere"),
         (["train", "--threads", "0"], "got 0"),
         (["evaluate", "nowhere"], "nowhere"),

@@ -103,6 +103,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     setting("data", str, "what to train on; auto is MNIST, or synthetic where it cannot be had", DATASETS)
     setting("model", str, "the network; those of the literature get their stem for small images", zoo.names())
+    setting("width", float, "factor of the network's channels, for networks that have one (default: 1)")
     setting("epochs", int, "how often to go through the images")
     setting("batch_size", int, "images a step")
     setting("optimizer", str, "the update rule", OPTIMIZERS)

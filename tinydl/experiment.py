@@ -27,8 +27,10 @@ EVALUATION_BATCH = 500
 
 def make_model(config: RunConfig) -> Module:
     """Return the network of `config` for digits of one channel, freshly initialised from the default generator."""
-    small = {"small": True} if "small" in zoo.options(config.model) else {}
-    return zoo.build(config.model, num_classes=10, in_channels=1, dropout=config.dropout, **small)
+    settings: dict[str, Any] = {"small": True} if "small" in zoo.options(config.model) else {}
+    if config.width is not None:
+        settings["width"] = config.width
+    return zoo.build(config.model, num_classes=10, in_channels=1, dropout=config.dropout, **settings)
 
 
 def make_optimizer(config: RunConfig, model: Module) -> Optimizer:
