@@ -214,11 +214,11 @@ def started(monkeypatch):
     """The command lines that would have been run."""
     calls = []
 
-    def run_it(command, cwd, check):
+    def run_it(command, cwd):
         calls.append((command[1:], str(cwd)))
-        return subprocess.CompletedProcess(command, 7)
+        return 7
 
-    monkeypatch.setattr("tinydl.commands.subprocess.run", run_it)
+    monkeypatch.setattr("tinydl.commands.run_in_front", run_it)
     return calls
 
 

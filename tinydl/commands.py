@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from argparse import Namespace
@@ -17,6 +16,7 @@ from tinydl import checkpoint, kernels
 from tinydl.config import MODELS, RunConfig
 from tinydl.data import ImageDataset, cache_folder, load, normalize_digit
 from tinydl.experiment import Experiment, make_model, make_optimizer, test_loader
+from tinydl.interrupts import run_in_front
 from tinydl.kernels.threads import set_num_threads
 from tinydl.lessons.shelf import copy_to, notebooks
 from tinydl.nn import Module
@@ -178,7 +178,7 @@ def lessons(args: Namespace) -> int:
         print(f"to open them: {sys.executable} -m pip install jupyterlab, then once more: tinydl lessons {folder}")
         return 0
     command = [sys.executable, "-m", "jupyterlab", *args.jupyter, notebooks()[0].name]
-    return subprocess.run(command, cwd=folder, check=False).returncode
+    return run_in_front(command, folder)
 
 
 COMMANDS: dict[str, Any] = {
