@@ -14,7 +14,7 @@ import numpy as np
 
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.int8_sweep import BLOCK, Sizes, constant_width, dense, depthwise, empty_row, panels_of
-from tinydl.kernels.compiled.int8_tile import LANES, OFFSET, PACKED, UNIT
+from tinydl.kernels.compiled.int8_writer import LANES, OFFSET, PACKED, UNIT
 from tinydl.kernels.compiled.layout import channels_last
 from tinydl.kernels.compiled.memory import plain
 from tinydl.kernels.compiled.requantize import IN_REGISTERS, Constants, constants_of
@@ -131,9 +131,10 @@ def _plan(
     alone = groups > 1 and c_group == 1
     y_h, y_w = out_size(x_shape, (kernel[0], kernel[1]), stride, padding, dilation)
     padded_w = max((y_w - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1, padding[1] + 1)
-    area = h, w, o if alone else c, y_h, y_w, o if alone else o // groups
-    options = *kernel, *stride, *padding, *dilation, 1 if alone else groups, zero
-    sizes = Sizes(*area, *options, 0, padded_w)
+    sizes = Sizes(
+        *(h, w, o if alone else c, y_h, y_w, o if alone else o // groups, kernel[0], kernel[1]),
+        *(*stride, *padding, *dilation, 1 if alone else groups, zero, 0, padded_w),
+    )
     work = y_w * o * (c_group * kernel[0] * kernel[1] + 24) + 24 * h * w * c // max(1, y_h)
     rest = (kernel[0], kernel[1]), -(-GRAIN // max(1, work))
     return (_depthwise_plan if alone else _dense_plan)(sizes, *rest)
@@ -230,5 +231,10 @@ def _per_channel(filter: Filter, groups: int) -> tuple[Array, Constants]:
     def padded(a: Array) -> Array:
         return np.pad(a.reshape(groups, -1), ((0, 0), (0, -(o // groups) % LANES))).reshape(-1)
 
-    names = "multiplier", "offset", "shift", "factor"
-    return padded(start.astype(np.int32)), constants._replace(**{n: padded(getattr(constants, n)) for n in names})
+    every = constants._replace(
+        multiplier=padded(constants.multiplier),
+        offset=padded(constants.offset),
+        shift=padded(constants.shift),
+        factor=padded(constants.factor),
+    )
+    return padded(start.astype(np.int32)), every

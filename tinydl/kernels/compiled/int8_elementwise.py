@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinydl.kernels import buffers, threads
@@ -95,7 +97,8 @@ def _interleave(x: Array, y: Array) -> None:
 def _add(y: Array, a: Array, b: Array, ma: int, mb: int, start: int, bits: int, zero: int, low: int, high: int) -> None:
     for i in range(y.shape[0]):
         total = np.int32(np.int32(a[i]) * ma + np.int32(b[i]) * mb + start)
-        y[i] = np.int8(min(max((total >> bits) + zero, low), high))
+        value: Any = (total >> bits) + zero
+        y[i] = np.int8(min(max(value, low), high))
 
 
 @njit
@@ -144,4 +147,4 @@ def _quantize(y: Array, x: Array, scale: np.float32, zero: int, low: int, high: 
         steps = np.rint(x[i] / scale)
         missing += np.int32(steps != steps)
         y[i] = np.int8(np.int32(min(max(steps, least), most)) + np.int32(zero))
-    return missing
+    return int(missing)

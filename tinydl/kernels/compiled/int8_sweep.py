@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydl.kernels.compiled.int8_tile import LANES, PIXELS, ROWS, UNIT, dense_tile, depthwise_tile, weaver
+from tinydl.kernels.compiled.int8_tile import dense_tile, depthwise_tile, weaver
+from tinydl.kernels.compiled.int8_writer import LANES, PIXELS, ROWS, UNIT
 from tinydl.kernels.compiled.jit import inline, njit
 from tinydl.kernels.compiled.requantize import IN_REGISTERS, Constants, finish
 from tinydl.kernels.compiled.tile import WIDE
