@@ -88,6 +88,11 @@ def test_optimal_brain_damage_is_the_loss_of_removal(probes):
     assert masks(model)["weight"].tolist() == [[True, False, True]], "the largest weight, and the least needed"
 
 
+def test_a_loss_that_curves_downwards_changes_as_well():
+    model, batches, loss = quadratic([-8.0, 0.1, 2.0], [1.0, 3.0, -2.0])
+    np.testing.assert_allclose(scores(Pruner(model, OptimalBrainDamage(batches, loss))), [[4.0, 0.45, 4.0]])
+
+
 def test_saliencies_of_units_add_up():
     model, batches = problem()
     single = scores(Pruner(model, OptimalBrainDamage(batches, probes=None), layers="0"))[0]

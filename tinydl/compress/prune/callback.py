@@ -9,7 +9,7 @@ from tinydl.train import Callback, Trainer
 
 
 class Pruning(Callback):
-    """Prunes to what a schedule asks for, at every so manieth step or epoch.
+    """Prunes to what a schedule asks for, every few steps or epochs.
 
     With "step" t counts batches (`trainer.step`), and the masks of t are in place when batch t + 1 is learned from.
     With "epoch" t counts epochs, and the masks come after the epoch's last step, before it is validated. The

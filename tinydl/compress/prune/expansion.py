@@ -52,10 +52,12 @@ class Taylor(Criterion):
 
 
 class OptimalBrainDamage(Criterion):
-    """Σ over the unit of ½ · ∂²L/∂w² · w²: how much the loss would rise, to second order, where the gradient is zero.
+    """Σ over the unit of |½ · ∂²L/∂w² · w²|: how much the loss changes, to second order, where the gradient is zero.
 
-    The terms off the diagonal of the Hessian are left out, as in the paper. Where the loss curves downwards the
-    saliency is negative: the first to go. See `hessian_diagonal` for what `probes` cost and how they vary.
+    The terms off the diagonal of the Hessian are left out, as in the paper, whose approximation of h is never negative;
+    here h is the true one, or an estimate, which scatters to both sides of a small h. Hence the magnitude: ordered with
+    their signs, the weights of which h is merely uncertain would go first, and large ones before small ones. See
+    `hessian_diagonal` for what `probes` cost and how they vary.
 
     Args:
         batches: data to measure on, each time that scores are asked for.
@@ -86,7 +88,7 @@ class OptimalBrainDamage(Criterion):
             return hessian_diagonal(value, parameters, self.probes, self.generator)
 
         diagonals = batch_mean(model, self.batches, self.loss, curvature)
-        saliencies = [0.5 * h * np.square(p.data, dtype=np.float64) for h, p in zip(diagonals, parameters)]
+        saliencies = [0.5 * np.abs(h) * np.square(p.data, dtype=np.float64) for h, p in zip(diagonals, parameters)]
         return [members(s, u).sum(axis=1) for s, u in zip(saliencies, units)]
 
 
