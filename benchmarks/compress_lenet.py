@@ -1,6 +1,7 @@
 """Deep Compression on MNIST: LeNet-5 (431,080 parameters) and LeNet-300-100 in as few bytes as their accuracy allows.
 
-    trained     Adam under a one-cycle schedule, images shifted, turned and scaled a little
+    trained     Adam under a one-cycle schedule, images shifted, turned and scaled a little; with a temperature, this
+                network is the teacher from then on
     pruned      the weights with the least w² · E[g²] over all layers, by a density that falls to `kept` weights; then
                 trained on; the biases of the widest layer are pruned with it
     clustered   exact k-means of each layer's weights, then its centroids trained, and rounded to half precision
@@ -14,6 +15,7 @@ test set once, with the network that was read back from the file. Bytes are thos
 """
 
 import argparse
+import copy
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -27,7 +29,7 @@ from environment import describe
 import tinydl
 from tinydl import zoo
 from tinydl.callbacks import Schedule
-from tinydl.compress import Ledger, coding, prune, share_weights, unshare
+from tinydl.compress import DistillationLoss, Ledger, coding, distill, prune, share_weights, unshare
 from tinydl.data import MNIST, DataLoader, ImageDataset, Subset, random_split
 from tinydl.data.transforms import Compose, RandomAffine
 from tinydl.optim import Adam, lr_scheduler
@@ -48,7 +50,9 @@ class Recipe:
         bits: of the codebooks of weights; those of biases have `bias_bits`.
         wide: the layer whose biases are pruned.
         epochs: of training, of pruning, after it, and of the centroids.
-        lr: the highest rate of each.
+        lr: the highest rate of training, of pruning, of the centroids.
+        batch: images in a step.
+        temperature: of the soft targets when the later stages learn from the trained network too; None for labels only.
     """
 
     network: str
@@ -59,12 +63,13 @@ class Recipe:
     epochs: tuple[int, int, int, int]
     lr: tuple[float, float, float]
     batch: int = 64
+    temperature: float | None = None
 
 
 RECIPES = {
-    "lenet5 in 4 KB": Recipe("lenet5", 3_700, 3, 3, 5, (4, 6, 6, 2), (0.003, 0.0015, 0.0005)),
-    "lenet5 in 44 KB": Recipe("lenet5", 40_000, 5, 5, 5, (4, 4, 4, 1), (0.003, 0.0015, 0.0003)),
-    "lenet_300_100": Recipe("lenet_300_100", 20_000, 5, 5, 1, (8, 8, 8, 2), (0.002, 0.0015, 0.0005)),
+    "lenet5 in 4 KB": Recipe("lenet5", 3_700, 3, 3, 5, (8, 10, 12, 4), (0.003, 0.0015, 0.0005)),
+    "lenet5 in 44 KB": Recipe("lenet5", 25_000, 5, 5, 5, (8, 6, 8, 2), (0.003, 0.0015, 0.0003)),
+    "lenet_300_100": Recipe("lenet_300_100", 15_000, 4, 4, 1, (10, 10, 10, 3), (0.002, 0.0015, 0.0005)),
 }
 
 
@@ -104,15 +109,24 @@ class Split:
         return cls(DataLoader(fit, batch, shuffle=True), DataLoader(held, 500))
 
 
-def train(model: Any, split: Split, lr: float, epochs: int) -> Any:
-    """Train under a one-cycle schedule."""
-    optimizer = Adam(model.parameters(), lr)
-    schedule = lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(split.loader))
-    tinydl.fit(model, split.loader, epochs=epochs, optimizer=optimizer, callbacks=[Schedule(schedule, "step")])
+def fit(model: Any, split: Split, teacher: Any, recipe: Recipe, epochs: int, optimizer: Adam, *callbacks: Any) -> Any:
+    """Train on labels, or on what a teacher says about the same shaken images as well."""
+    if teacher is None or recipe.temperature is None:
+        tinydl.fit(model, split.loader, epochs=epochs, optimizer=optimizer, callbacks=callbacks)
+    else:
+        measure = DistillationLoss(recipe.temperature)
+        distill(model, teacher, split.loader, loss=measure, epochs=epochs, optimizer=optimizer, callbacks=callbacks)
     return model
 
 
-def pruned(model: Any, split: Split, recipe: Recipe) -> Any:
+def train(model: Any, split: Split, teacher: Any, recipe: Recipe, epochs: int, lr: float) -> Any:
+    """Train under a one-cycle schedule."""
+    optimizer = Adam(model.parameters(), lr)
+    schedule = lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(split.loader))
+    return fit(model, split, teacher, recipe, epochs, optimizer, Schedule(schedule, "step"))
+
+
+def pruned(model: Any, split: Split, teacher: Any, recipe: Recipe) -> Any:
     """Prune and train on: the rate stays for the first half of pruning, then falls as a cosine."""
     bias = model[recipe.wide].bias
     bias.mask = np.zeros(bias.shape, bool)
@@ -130,15 +144,15 @@ def pruned(model: Any, split: Split, recipe: Recipe) -> Any:
 
     rate = Schedule(lr_scheduler.LambdaLR(optimizer, factor), "step")
     pruning = prune.Pruning(pruner, schedule, frequency=80)
-    tinydl.fit(model, split.loader, epochs=during + after, optimizer=optimizer, callbacks=[pruning, rate])
+    fit(model, split, teacher, recipe, during + after, optimizer, pruning, rate)
     prune.remove(model)
     return model
 
 
-def clustered(model: Any, split: Split, recipe: Recipe) -> Any:
+def clustered(model: Any, split: Split, teacher: Any, recipe: Recipe) -> Any:
     """Share weights and train what they share; the centroids end in half precision, which halves the codebooks."""
     bits = {name: recipe.bits if p.ndim > 1 else recipe.bias_bits for name, p in model.named_parameters()}
-    shared = train(share_weights(model, bits), split, recipe.lr[2], recipe.epochs[3])
+    shared = train(share_weights(model, bits), split, teacher, recipe, recipe.epochs[3], recipe.lr[2])
     for p in shared.parameters():
         p.data = p.data.astype(np.float16).astype(np.float32)
     return unshare(shared)
@@ -163,11 +177,12 @@ def stages(recipe: Recipe, seed: int, limit: int | None) -> dict[str, tuple[Any,
     manual_seed(seed)
     split = Split.draw(seed, recipe.batch, limit)
     found = {}
-    model = train(zoo.build(recipe.network), split, recipe.lr[0], recipe.epochs[0])
+    model = train(zoo.build(recipe.network), split, None, recipe, recipe.epochs[0], recipe.lr[0])
+    teacher = copy.deepcopy(model)
     for name, step in {
         "trained": lambda m: m,
-        "pruned": lambda m: pruned(m, split, recipe),
-        "clustered": lambda m: clustered(m, split, recipe),
+        "pruned": lambda m: pruned(m, split, teacher, recipe),
+        "clustered": lambda m: clustered(m, split, teacher, recipe),
         "coded": lambda m: read_back(m, recipe),
     }.items():
         model = step(model)
@@ -224,6 +239,7 @@ def main() -> None:
     parser.add_argument("--kept", type=int, help="instead of the recipe's")
     parser.add_argument("--bits", type=int, help="instead of the recipe's")
     parser.add_argument("--epochs", type=int, nargs=4, help="instead of the recipe's")
+    parser.add_argument("--temperature", type=float, help="learn from the trained network too, with soft targets")
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
     parser.add_argument("--csv", help="where to write the ledgers")
@@ -231,7 +247,8 @@ def main() -> None:
     print(describe(tinydl.num_threads(), ("numpy", "numba")))
     for name in args.recipes:
         recipe = RECIPES[name]
-        given = {"kept": args.kept, "bits": args.bits, "epochs": args.epochs and tuple(args.epochs)}
+        given = {"kept": args.kept, "bits": args.bits, "temperature": args.temperature}
+        given["epochs"] = tuple(args.epochs or ())
         run(name, replace(recipe, **{key: value for key, value in given.items() if value}), args)
 
 
