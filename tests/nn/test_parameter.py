@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinydl import no_grad
-from tinydl.nn import Parameter
+from tinydl.nn import Linear, Parameter
 from tinydl.nn.parameter import kept
 from tinydl.tensor import Tensor
 
@@ -150,3 +150,12 @@ def test_kept():
     assert kept(p, np.array([7, 8, 9])).tolist() == [7, 9]
     array = np.ones(2)
     assert kept(Tensor(array), array) is array
+
+
+def test_conversions_keep_the_mask():
+    layer = Linear(3, 2)
+    layer.weight.mask = np.eye(2, 3, dtype=bool)
+    layer.double()
+    assert layer.weight.dtype == np.float64
+    layer.weight.data = np.ones((2, 3))
+    assert layer.weight.tolist() == [[1, 0, 0], [0, 1, 0]]

@@ -6,6 +6,7 @@ from tinydl.callbacks import Average
 from tinydl.compress.prune import (
     AGP,
     Constant,
+    Magnitude,
     OneShot,
     PolynomialDecay,
     Pruner,
@@ -137,3 +138,19 @@ def test_bad_options_are_refused():
         Pruning(pruner, OneShot(0.5), every="batch")
     with pytest.raises(ValueError, match="frequency must be at least 1"):
         Pruning(pruner, OneShot(0.5), frequency=0)
+
+
+def test_scores_are_asked_for_only_when_something_may_change():
+    asked = []
+
+    class Counting(Magnitude):
+        def scores(self, *args):
+            asked.append(1)
+            return super().scores(*args)
+
+    net = model()
+    pruner = Pruner(net, Counting())
+    callback = Pruning(pruner, Constant(0.5))
+    for n in (1, 2):
+        fit(net, loader(), epochs=2, callbacks=[callback])
+        assert len(asked) == n

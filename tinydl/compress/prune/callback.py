@@ -40,9 +40,11 @@ class Pruning(Callback):
         self.pruner, self.schedule = pruner, schedule
         self.every = choice(every, "every", ("step", "epoch"))
         self.frequency = whole(frequency, "frequency", 1)
+        self.reached: float | None = None
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Prune what is due before the first step."""
+        self.reached = None
         self._prune(trainer.step if self.every == "step" else trainer.epoch)
 
     def on_gradients(self, trainer: Trainer) -> None:
@@ -60,4 +62,7 @@ class Pruning(Callback):
     def _prune(self, t: int) -> None:
         begin, end = self.schedule.begin, self.schedule.end
         if begin <= t <= end and ((t - begin) % self.frequency == 0 or t == end):
-            self.pruner.prune(self.schedule(t))
+            sparsity = self.schedule(t)
+            if self.pruner.criterion.regrows or sparsity != self.reached:  # else the masks would come out the same
+                self.pruner.prune(sparsity)
+                self.reached = sparsity
