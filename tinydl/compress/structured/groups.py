@@ -115,12 +115,13 @@ def dependencies(model: Module, input_shape: Shapes) -> Dependencies:
 
 def _group(coupling: Coupling, kinds: Sequence[Array]) -> Group | None:
     """Return a group of kinds; None where nothing has to be cut, or can be."""
-    classes = np.concatenate(kinds)
-    axes = [axis for axis in coupling.axes if np.isin(axis.labels, classes).any()]
+    member = np.zeros(max(coupling.places) + 1, bool)
+    member[np.concatenate(kinds)] = True
+    axes = [axis for axis in coupling.axes if member[axis.labels].any()]
     if not axes:
         return None
-    sizes = [np.isin(labels, classes).sum() for labels in coupling.mixed]
-    sizes += [np.isin(part, classes).sum() for axis in axes for part in np.split(axis.labels, axis.groups)]
+    sizes = [member[labels].sum() for labels in coupling.mixed]
+    sizes += [member[part].sum() for axis in axes for part in np.split(axis.labels, axis.groups)]
     name = next((axis.tensor for axis in axes if axis.axis == 0), axes[0].tensor).rpartition(".")[0]
     return Group(name, kinds, math.gcd(*map(int, sizes)), axes)
 

@@ -7,7 +7,7 @@ the others are gathered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -79,10 +79,11 @@ def gathered(old: Coupling, new: Coupling, kept: Mapping[int, int]) -> dict[str,
 
 def _origins(before: Axis, after: Axis, kept: Mapping[int, int]) -> Array:
     """Return the old position of each new one; a class with several positions keeps their order."""
-    places: dict[int, Iterator[int]] = {
-        int(label): iter(np.flatnonzero(before.labels == label).tolist()) for label in np.unique(before.labels)
-    }
-    return np.array([next(places[kept[label]]) for label in after.labels.tolist()], np.int64)
+    places: dict[int, list[int]] = {}
+    for position, label in enumerate(before.labels.tolist()):
+        places.setdefault(label, []).append(position)
+    left = {label: iter(positions) for label, positions in places.items()}
+    return np.array([next(left[kept[label]]) for label in after.labels.tolist()], np.int64)
 
 
 def _within(weight: Array, axis: Axis, origins: Array) -> Array:

@@ -173,8 +173,9 @@ def _reshaped(walk: Walk, step: Step, operands: Sequence[Array]) -> Array:
     if step.shape[0] != walk.flow.inputs[0][0]:
         refuse(step, "moves the batch axis")
     labels = operands[0].reshape(step.shape[1:])
-    if sum(walk.varies(labels, axis) for axis in range(labels.ndim)) > 1:
-        walk.mix(labels)
+    along = [axis for axis in range(labels.ndim) if walk.varies(labels, axis)]
+    if len(along) > 1:  # channels in rows, as for a shuffle: the rows stay equally long
+        walk.mix(labels, *np.split(labels, labels.shape[along[0]], along[0]))
     return labels
 
 
