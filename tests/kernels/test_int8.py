@@ -1,6 +1,10 @@
 """Integer kernels: every rounding against Python's own integers and fractions, and both twins bit for bit."""
 
 import math
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from importlib import import_module
@@ -325,6 +329,51 @@ def test_lookup(
     x, table = numbers(rng, 3, 5, 4, 7), numbers(rng, 256)
     want = np.array([table[int(v) + 128] for v in x.ravel()]).reshape(x.shape)
     np.testing.assert_array_equal(kernels.int8_lookup(lay_out(x), table), want)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 4), (2, 1, 5, 4), (7, 9)], ids=str)
+def test_quantizing(
+    kernels: SimpleNamespace, lay_out: Callable[[np.ndarray], np.ndarray], dtype: str, shape: tuple[int, ...]
+) -> None:
+    x = (np.random.default_rng(0).standard_normal(shape) * 40).astype(dtype)
+    x.flat[:4] = np.inf, -np.inf, 0.25, 0.75
+    got = kernels.int8_quantize(lay_out(x), np.float32(0.5), -3, -100, 120)
+    assert got.dtype == np.int8
+    np.testing.assert_array_equal(got, np.clip(np.rint(x / np.float32(0.5)) - 3, -100, 120))
+    x.flat[-1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        kernels.int8_quantize(lay_out(x), np.float32(0.5), -3, -100, 120)
+
+
+OTHERS = {
+    "AVX2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+sse4.2,+fma,+bmi2,+popcnt"},
+    "interpreted": {"NUMBA_DISABLE_JIT": "1"},
+}
+
+SAMPLE = """
+import numpy as np
+from tinydl.kernels.compiled import int8_conv
+from tinydl.kernels.integer import Filter, Requantizer
+from tinydl.kernels.reference import int8_conv as reference
+
+rng = np.random.default_rng(0)
+for c, o, k, groups, rounding in (7, 37, 1, 1, "single"), (6, 10, 3, 2, "double"), (21, 21, 5, 21, "single"):
+    x = rng.integers(-128, 128, (2, c, 9, 8)).astype(np.int8)
+    weight = rng.integers(-127, 128, (o, c // groups, k, k)).astype(np.int8)
+    output = Requantizer.between(rng.uniform(0.5, 1.5, o) * 3e-3, 1.0, 5, rounding=rounding)
+    options = Filter(weight, np.zeros(o, np.int32), 3, output), (2, 1), (k // 2, k // 2), (1, 1), groups
+    assert np.array_equal(int8_conv.int8_conv2d(x, *options), reference.int8_conv2d(x, *options)), (c, o)
+"""
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_processors(name: str) -> None:
+    """Where there is no instruction for four products at a time, tiles take other ones, to the same bits."""
+    pytest.importorskip("numba")
+    if name == "AVX2" and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("for x86 only")
+    subprocess.run([sys.executable, "-c", SAMPLE], check=True, env={**os.environ, **OTHERS[name]}, timeout=300)
 
 
 def test_empty_batches(kernels: SimpleNamespace, rng: np.random.Generator) -> None:

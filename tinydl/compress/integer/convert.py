@@ -24,12 +24,11 @@ from tinydl.compress.integer.layers import (
     IntegerShuffle,
 )
 from tinydl.compress.integer.network import Grid, IntegerNetwork, Wire
-from tinydl.compress.quantize import Plan, Quantizer, Simulated, prepare
+from tinydl.compress.quantize import Plan, Quantizer, Simulated, quantize_static
 from tinydl.compress.quantize.plan import CLAMPS, Value
 from tinydl.compress.steps import Constant, Given, Made, Source, Step, Stored
 from tinydl.kernels.integer import LARGEST, ROUNDINGS, Requantizer
 from tinydl.methods import plain
-from tinydl.modes import no_grad
 from tinydl.nn import Module
 from tinydl.op import OPS
 from tinydl.options import choice
@@ -45,9 +44,8 @@ CURVES = frozenset(
 def convert(model: Module | Plan, batches: Iterable[Any] = (), *, rounding: str = "single") -> IntegerNetwork:
     """Return the network of integers for a plan, for a simulated network, or for a floating one.
 
-    The floating one is folded, calibrated with all of `batches` and converted: quantization after training. After
-    training with simulated integers, give the `Simulated` network (its ranges are frozen if they are not yet) or its
-    plan.
+    The floating one goes through `quantize_static` first: it is folded and calibrated with all of `batches`. To choose
+    observers and schemes, or after training with simulated integers, give the `Simulated` network.
 
     Each value that the plan quantizes becomes an int8 array, each weight too. A bias becomes int32, of the scale of
     input times weight; where weights are so small that the bias does not fit, their scale is made larger. A function of
@@ -56,11 +54,11 @@ def convert(model: Module | Plan, batches: Iterable[Any] = (), *, rounding: str 
 
     Args:
         model: a Module, a `Simulated` network, or a `Plan`.
-        batches: what to calibrate a floating network with: its input, or a tuple of which the first is.
+        batches: what to calibrate a floating network with, alone or as (input, target).
         rounding: how int32 sums become int8, one of "single", "double", "float32", "qdq".
 
-    Raises: ValueError for an empty calibration set, an unknown rounding, and naming the step, for an op that there is
-        no integer layer for.
+    Raises: ValueError for an empty calibration set, a network that is still calibrating, an unknown rounding, weights
+        with a zero point, and naming the step, for an op that there is no integer layer for.
 
     >>> from tinydl.nn import Conv2d, Flatten, Linear, ReLU, Sequential
     >>> net = Sequential(Conv2d(1, 2, 3), ReLU(), Flatten(), Linear(8, 3))
@@ -71,24 +69,8 @@ def convert(model: Module | Plan, batches: Iterable[Any] = (), *, rounding: str 
     choice(rounding, "rounding", ROUNDINGS)
     if isinstance(model, Plan):
         return _Conversion(model, rounding).network()
-    simulated = model if isinstance(model, Simulated) else _calibrated(model, batches)
-    if simulated.state == "calibrating":
-        simulated.freeze()
+    simulated = model if isinstance(model, Simulated) else quantize_static(model, batches)
     return _Conversion(simulated.plan(), rounding).network()
-
-
-def _calibrated(model: Module, batches: Iterable[Any]) -> Simulated:
-    """Return the simulation of a floating network that has seen all batches."""
-    simulated: Simulated | None = None
-    with no_grad():
-        for batch in batches:
-            x = batch[0] if isinstance(batch, tuple | list) else batch
-            if simulated is None:
-                simulated = prepare(model, np.asarray(plain(x))).eval()
-            simulated(x)
-    if simulated is None:
-        raise ValueError("batches: a network is calibrated with at least one batch, got none")
-    return simulated
 
 
 class _Conversion:
@@ -305,6 +287,11 @@ def _fitted(plan: Plan, name: str, bias: Array | None, x: Quantizer, y: Quantize
     """
     weight = np.asarray(plan.flow.stored[name].data, np.float64)
     quantizer = plan.weights[name]
+    scheme = getattr(quantizer, "scheme", None)
+    if not isinstance(quantizer, Quantizer) or not quantizer.scheme.symmetric or quantizer.scheme.axis not in (None, 0):
+        raise ValueError(
+            f"model: weights need a symmetric scheme with axis 0 or None, {name} has {scheme or quantizer}"
+        )
     scale = np.broadcast_to(np.asarray(quantizer.scale, np.float64), len(weight)).copy()
     integers = quantizer.quantize(weight.astype(np.float32))
     rows = integers.reshape(len(weight), -1)

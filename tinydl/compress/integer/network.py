@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from tinydl import kernels
 from tinydl.compress.integer.layers import KINDS, IntegerLayer
 from tinydl.methods import plain
 from tinydl.nn import Module, ModuleList
-from tinydl.packing import pack, unpack
 from tinydl.shapes import Array
 from tinydl.storage import CheckpointError, read, write_sealed
 from tinydl.tensor import Tensor
@@ -95,7 +94,7 @@ class IntegerNetwork(Module):
         Raises: TypeError for arrays that are not int8.
         """
         values = self._start(inputs)
-        for number, (layer, wire) in enumerate(zip(self.layers, self.wires)):
+        for number, (layer, wire) in enumerate(self._steps()):
             values[wire.makes] = layer(*[values[name] for name in wire.takes])
             for name in wire.takes:  # what nobody needs any more makes room
                 if self._last[name] == number and name not in self.outputs:
@@ -105,9 +104,12 @@ class IntegerNetwork(Module):
     def values(self, *inputs: Array) -> dict[str, Array]:
         """Return every value, inputs and results included, by name: to see where two networks part."""
         values = self._start(inputs)
-        for layer, wire in zip(self.layers, self.wires):
+        for layer, wire in self._steps():
             values[wire.makes] = layer(*[values[name] for name in wire.takes])
         return values
+
+    def _steps(self) -> Iterator[tuple[IntegerLayer, Wire]]:
+        return zip(cast(Iterable[IntegerLayer], self.layers), self.wires)
 
     def _start(self, inputs: Sequence[Array]) -> dict[str, Array]:
         for x in inputs:
@@ -122,7 +124,7 @@ class IntegerNetwork(Module):
             "outputs": {name: list(grid) for name, grid in self.outputs.items()},
             "layers": [
                 [type(layer).__name__.removeprefix("Integer"), list(wire.takes), wire.makes, layer.settings]
-                for layer, wire in zip(self.layers, self.wires)
+                for layer, wire in self._steps()
             ],
         }
 
@@ -134,9 +136,8 @@ def save(network: IntegerNetwork, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(network, IntegerNetwork):
         raise TypeError(f"network must be an IntegerNetwork, got {type(network).__name__}")
-    tree, _ = pack(network.structure())
     arrays = {name: tensor.data for name, tensor in network.state_dict().items()}
-    write_sealed(path, arrays, {_STRUCTURE: json.dumps(tree, allow_nan=False, separators=(",", ":"))})
+    write_sealed(path, arrays, {_STRUCTURE: json.dumps(network.structure(), allow_nan=False, separators=(",", ":"))})
 
 
 def load(path: str | os.PathLike[str]) -> IntegerNetwork:
@@ -147,7 +148,7 @@ def load(path: str | os.PathLike[str]) -> IntegerNetwork:
     arrays, metadata = read(path)
     if _STRUCTURE not in metadata:
         raise CheckpointError(f"{path} holds no network of integers")
-    structure = unpack(json.loads(metadata[_STRUCTURE]), {})
+    structure = json.loads(metadata[_STRUCTURE])
     layers, wires = [], []
     for number, (kind, takes, makes, settings) in enumerate(structure["layers"]):
         if kind not in KINDS:

@@ -8,14 +8,14 @@ after the other, so that sums, concatenations and splits between modules are qua
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from tinydl.compress.flow import flow
 from tinydl.compress.fold import fold_batch_norm
-from tinydl.compress.quantize.observers import OBSERVERS
+from tinydl.compress.quantize.observers import OBSERVERS, Observer
 from tinydl.compress.quantize.plan import SHARING, Places, Plan, Value, places
-from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Scheme
+from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Quantizer, Scheme
 from tinydl.compress.quantize.sites import STATES, ActivationSite, FixedSite, WeightSite
 from tinydl.compress.steps import Constant, Flow, Given, Made, Source, Step, Stored
 from tinydl.nn import Module, ModuleDict
@@ -31,7 +31,7 @@ def prepare(
     *inputs: Any,
     activations: Scheme = ACTIVATIONS,
     weights: Scheme = WEIGHTS,
-    observer: str = "minmax",
+    observer: str | Callable[[Scheme], Observer] = "minmax",
     weight_range: str = "minmax",
 ) -> Simulated:
     """Return `model` as a `Simulated` network, to be calibrated; the model stays as it was.
@@ -41,7 +41,8 @@ def prepare(
         inputs: a batch of what it takes; later batches may have another size, but not other shapes.
         activations: the scheme of values. Those with a fixed range (a sigmoid's) keep their 8 bits.
         weights: the scheme of weights.
-        observer: what finds the ranges of values, one of `OBSERVERS`.
+        observer: what finds the ranges of values: one of `OBSERVERS`, or what makes an observer of a scheme, such as
+            `partial(Percentile, percent=99.9)`.
         weight_range: what finds those of weights, one of `RANGES`.
 
     Raises: ValueError for what `flow` cannot follow, for a name that is none, and for a scheme of values with an axis.
@@ -53,7 +54,7 @@ def prepare(
     >>> list(simulated.weights), list(simulated.sites)
     (['0 weight'], ['input 0', '%1'])
     """
-    kind = OBSERVERS[choice(observer, "observer", tuple(OBSERVERS))]
+    kind = OBSERVERS[choice(observer, "observer", tuple(OBSERVERS))] if isinstance(observer, str) else observer
     if activations.axis is not None:
         raise ValueError(f"activations must have one scale a tensor (axis None), got {activations}")
     folded = fold_batch_norm(model)
@@ -105,30 +106,45 @@ class Simulated(Module):
         self.weights = ModuleDict(weights)
         self.flow = steps
         self.places = found
+        self._state = "calibrating"
         self.last_use = {source: step.number for step in steps.steps for source in step.operands.values()}
 
     # ---- states
 
     @property
     def state(self) -> str:
-        """What the sites do: "calibrating", "following" or "frozen"."""
-        return str(next(iter(self.sites.values())).state)  # type: ignore[attr-defined]
+        """What weights do: be "calibrating", "following" or "frozen"; values may be frozen before them."""
+        return self._state
 
     def _be(self, state: str) -> Self:
         for site in (*self.sites.values(), *self.weights.values()):
-            site.state = choice(state, "state", STATES)  # type: ignore[attr-defined]
+            site.state = choice(state, "state", STATES)
+        self._state = state
         return self
 
     def freeze(self) -> Self:
-        """Quantize from now on with the ranges as they are.
+        """Quantize from now on with the ranges as they are: those that were seen, or that a checkpoint brought.
+
+        Raises: ValueError when a value was never looked at, with nothing changed.
+        """
+        self.freeze_values()
+        for name in self.places.weights:
+            site: Any = self.weights[_key(name)]
+            site.fit(self.flow.stored[name])
+        return self._be("frozen")
+
+    def freeze_values(self) -> Self:
+        """Keep the ranges of values as they are, while those of weights follow the weights.
 
         Raises: ValueError when a value was never looked at, with nothing changed.
         """
         observed = [site for site in self.sites.values() if isinstance(site, ActivationSite)]
-        decided = [site.observer.quantizer() for site in observed]
+        decided = [site.decided() for site in observed]
+        self._be("following")
         for site, quantizer in zip(observed, decided):
             site.set(quantizer)
-        return self._be("frozen")
+            site.state = "frozen"
+        return self
 
     def follow(self) -> Self:
         """Quantize, and adjust the ranges to what is seen in training mode and to the weights as they change."""
@@ -176,12 +192,18 @@ class Simulated(Module):
 
     # ---- results
 
+    def quantizer(self, name: str) -> Quantizer:
+        """Return the Quantizer of the weight with that name."""
+        site: Any = self.weights[_key(name)]
+        found: Quantizer = site.quantizer
+        return found
+
     def plan(self) -> Plan:
         """Return the Quantizers, for a network of integers. Raises: ValueError while calibrating."""
         if self.state == "calibrating":
             raise ValueError("plan: the network is still calibrating; freeze() it first")
         sites = {name: site.quantizer for name, site in self.sites.items()}  # type: ignore[attr-defined]
-        weights = {name: self.weights[_key(name)].quantizer for name in self.places.weights}  # type: ignore[attr-defined]
+        weights = {name: self.quantizer(name) for name in self.places.weights}
         return Plan(self.flow, {v: sites[str(first)] for v, first in self.places.groups.items()}, weights)
 
 

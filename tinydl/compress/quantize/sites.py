@@ -17,7 +17,7 @@ STATES = ("calibrating", "following", "frozen")
 
 
 class _Site(Module):
-    """A Quantizer kept in two buffers, so that checkpoints have it; scale 1 until there is one."""
+    """A Quantizer kept in two buffers, so that checkpoints have it; the scale is 0 until there is one."""
 
     scale: Tensor
     zero_point: Tensor
@@ -26,7 +26,7 @@ class _Site(Module):
         super().__init__()
         shape = () if channels is None else (channels,)
         self.scheme = scheme
-        self.register_buffer("scale", Tensor(np.ones(shape, np.float32)))
+        self.register_buffer("scale", Tensor(np.zeros(shape, np.float32)))
         self.register_buffer("zero_point", Tensor(np.zeros(shape, np.int32)))
         self.state = "calibrating"
 
@@ -75,7 +75,15 @@ class ActivationSite(_Site):
 
     def settle(self) -> None:
         """Take over the observer's Quantizer. Raises: ValueError when it has seen nothing."""
-        self.set(self.observer.quantizer())
+        self.set(self.decided())
+
+    def decided(self) -> Quantizer:
+        """Return the observer's Quantizer, or, if it has seen nothing, the one that a checkpoint brought.
+
+        Raises: ValueError when there is neither.
+        """
+        loaded = self.observer.batches == 0 and self.scale.data > 0
+        return self.quantizer if loaded else self.observer.quantizer()
 
 
 class FixedSite(_Site):

@@ -14,13 +14,14 @@ import numpy as np
 
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.int8_sweep import BLOCK, Sizes, constant_width, dense, depthwise, empty_row, panels_of
-from tinydl.kernels.compiled.int8_tile import LANES, OFFSET, PACKED, UNIT
+from tinydl.kernels.compiled.int8_writer import LANES, OFFSET, PACKED, UNIT
 from tinydl.kernels.compiled.layout import channels_last
 from tinydl.kernels.compiled.memory import plain
-from tinydl.kernels.compiled.requantize import Constants, constants_of
+from tinydl.kernels.compiled.requantize import IN_REGISTERS, Constants, constants_of
+from tinydl.kernels.compiled.tile import WIDE
 from tinydl.kernels.integer import Filter
 from tinydl.kernels.reference.conv import out_size
-from tinydl.shapes import Array, Pair
+from tinydl.shapes import Array, Pair, Shape
 
 __all__ = ["int8_conv2d", "int8_linear"]
 
@@ -40,119 +41,129 @@ class Packed(NamedTuple):
     panels: Array
 
 
-_known: weakref.WeakKeyDictionary[Filter, dict[tuple[int, int, int], Packed]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Filter, dict[tuple[bool, int, int], Packed]] = weakref.WeakKeyDictionary()
+
+
+class Plan(NamedTuple):
+    """What a geometry alone decides."""
+
+    sizes: Sizes
+    out: Pair
+    depthwise: bool
+    steps: Array
+    kernel: Pair
+    run: int
+    """How many numbers of a window lie side by side."""
+    copied: int
+    """Numbers in the padded copy of a band, or in the woven strips of a row."""
+    rows: int
+    """Rows of y that are worth handing to another thread."""
 
 
 def int8_conv2d(x: Array, filter: Filter, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """Slide a filter over x: as in the reference twin."""
-    o, c, kh, kw = filter.weight.shape
-    h, w = out_size(x.shape, (kh, kw), stride, padding, dilation)
-    y = buffers.empty_nhwc(len(x), o, h, w, np.int8)
-    if not y.size:
-        return y
-    seen = channels_last(x)
-    if groups > 1 and c == 1:
-        seen = seen if groups == o else np.repeat(seen, o // groups, axis=3)
-        _run_depthwise(seen, filter, y.transpose(0, 2, 3, 1), (kh, kw), stride, padding, dilation)
-    else:
-        _run_dense(seen, filter, y.transpose(0, 2, 3, 1), (kh, kw), stride, padding, dilation, groups)
+    plan = _plan(x.shape, filter.weight.shape, stride, padding, dilation, groups, filter.zero)
+    y = buffers.empty_nhwc(len(x), len(filter.weight), *plan.out, np.int8)
+    if y.size:
+        _run(plan, channels_last(x), filter, y.transpose(0, 2, 3, 1))
     return y
 
 
 def int8_linear(x: Array, filter: Filter) -> Array:
     """Return requantize(start + x Wᵀ): as in the reference twin."""
-    y = buffers.empty((len(x), len(filter.weight)), np.int8)
+    (m, i), o = x.shape, len(filter.weight)
+    y = buffers.empty((m, o), np.int8)
     if y.size:
-        pixels = plain(x, np.int8)[:, None, None, :]
-        _run_dense(pixels, filter, y[:, None, None, :], (1, 1), (1, 1), (0, 0), (1, 1), 1)
+        plan = _plan((m, i, 1, 1), (o, i, 1, 1), (1, 1), (0, 0), (1, 1), 1, filter.zero)
+        _run(plan, plain(x, np.int8), filter, y.reshape(m, 1, 1, o))
     return y
 
 
-def _run_dense(
-    x: Array, filter: Filter, y: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> None:
+def _run(plan: Plan, x: Array, filter: Filter, y: Array) -> None:
     """Share the rows of y (N, H', W', O) among threads."""
-    sizes = _sizes(x, y, kernel, stride, padding, dilation, groups, filter.zero)
-    run = _run_length(sizes)
-    steps = _steps(sizes, any(padding))
-    packed = _packed(filter, kernel, groups, run)
-    source = x.reshape(-1)
-    if run % UNIT and not any(padding):
-        source = _with_slack(source)
+    flat, n_rows, packed = y.reshape(-1), y.shape[0] * y.shape[1], _packed(filter, plan)
+    task = (_depthwise_task if plan.depthwise else _dense_task)(plan, x, filter, packed, flat)
+    threads.run(task, n_rows, plan.rows)
+
+
+def _dense_task(plan: Plan, x: Array, filter: Filter, packed: Packed, y: Array) -> threads.Task:
+    sizes, pads = plan.sizes, any((plan.sizes.ph, plan.sizes.pw))
+    source = x.reshape(-1) if pads or plan.run % UNIT == 0 else _with_slack(x.reshape(-1))
     n_pixels = sizes.band * sizes.y_w
-    flat = y.reshape(-1)
+    n_sums = 0 if packed.constants.kind == IN_REGISTERS else n_pixels * LANES * WIDE
 
     def some(first: int, last: int, worker: int) -> None:
         rows = buffers.scratch("int8 rows", (n_pixels,), np.int64)
-        sums = buffers.scratch("int8 sums", (n_pixels * LANES * 4,), np.int32)
-        reach = (sizes.band - 1) * sizes.sh + sizes.dh * (sizes.kh - 1) + 1
-        padded = buffers.scratch("int8 padded", (reach * sizes.padded_w * sizes.c + UNIT,), np.int8)
+        sums = buffers.scratch("int8 sums", (n_sums,), np.int32)
+        padded = buffers.scratch("int8 padded", (plan.copied,), np.int8)
         dense(
-            source, padded, flat, rows, sums, steps, packed.panels, packed.b, packed.start, packed.constants,
+            source, padded, y, rows, sums, plan.steps, packed.panels, packed.b, packed.start, packed.constants,
             first, last, sizes,
         )  # fmt: skip
 
-    _share_out(some, y, x.size, filter.weight.size // len(filter.weight))
+    return some
 
 
-def _run_depthwise(
-    x: Array, filter: Filter, y: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> None:
-    """Share the rows of y (N, H', W', C) among threads."""
-    sizes = _sizes(x, y, kernel, stride, padding, dilation, 1, filter.zero)
-    strips, item = -(-kernel[0] // UNIT), UNIT * np.dtype(PACKED).itemsize
-    most = max(LANES, CACHE // (strips * sizes.padded_w * item) // LANES * LANES)
-    sizes = sizes._replace(band=min(most, constant_width(sizes.c)))
-    steps = _strip_steps(strips, sizes.kw, sizes.dw, sizes.padded_w, sizes.band)
-    packed = _packed(filter, kernel, 0, 0)
-    source, flat = x.reshape(-1), y.reshape(-1)
-    blank = np.full(sizes.band, filter.zero, np.int8)
+def _depthwise_task(plan: Plan, x: Array, filter: Filter, packed: Packed, y: Array) -> threads.Task:
+    sizes = plan.sizes
+    copies = sizes.c // x.shape[3]
+    source = x.reshape(-1) if copies == 1 else np.repeat(x, copies, axis=3).reshape(-1)
+    blank = np.full(sizes.padded_w * sizes.band, filter.zero, np.int8)
 
     def some(first: int, last: int, worker: int) -> None:
-        woven = buffers.scratch("int8 woven", (strips * sizes.padded_w * sizes.band * UNIT,), PACKED)
-        sums = buffers.scratch("int8 sums", (sizes.y_w * sizes.band,), np.int32)
+        woven = buffers.scratch("int8 woven", (plan.copied,), PACKED)
+        sums = buffers.scratch("int8 sums", (sizes.y_w * constant_width(sizes.band),), np.int32)
         depthwise(
-            source, blank, flat, woven, empty_row(), sums, steps, packed.b, packed.start, packed.constants,
+            source, blank, y, woven, empty_row(), sums, plan.steps, packed.b, packed.start, packed.constants,
             first, last, sizes,
         )  # fmt: skip
 
-    _share_out(some, y, x.size, kernel[0] * kernel[1])
+    return some
 
 
-def _share_out(some: threads.Task, y: Array, x_size: int, terms: int) -> None:
-    n_rows = y.shape[0] * y.shape[1]
-    work = (y.size * terms + 24 * (x_size + y.size)) // n_rows
-    threads.run(some, n_rows, -(-GRAIN // max(1, work)))
-
-
-def _sizes(
-    x: Array, y: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int, zero: int
-) -> Sizes:
-    _, h, w, c = x.shape
-    _, y_h, y_w, o = y.shape
-    padded_w = (y_w - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1
-    padded_w = max(padded_w, padding[1] + 1)
-    band = max(1, BLOCK // y_w)
-    if any(padding):
-        extra = dilation[0] * (kernel[0] - 1) + 1 - stride[0]
-        band = max(band, min(y_h, (CACHE // (padded_w * c) - extra) // stride[0]))
-    return Sizes(
-        h, w, c, y_h, y_w, o // groups, *kernel, *stride, *padding, *dilation, groups, zero, int(band), padded_w
+@functools.lru_cache(maxsize=1024)
+def _plan(
+    x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int, zero: int
+) -> Plan:
+    """Return the plan of a convolution; one with a channel a group reads m copies of x, for m filters a channel."""
+    _, c, h, w = x_shape
+    o, c_group, *kernel = weight_shape
+    alone = groups > 1 and c_group == 1
+    y_h, y_w = out_size(x_shape, (kernel[0], kernel[1]), stride, padding, dilation)
+    padded_w = max((y_w - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1, padding[1] + 1)
+    sizes = Sizes(
+        *(h, w, o if alone else c, y_h, y_w, o if alone else o // groups, kernel[0], kernel[1]),
+        *(*stride, *padding, *dilation, 1 if alone else groups, zero, 0, padded_w),
     )
+    work = y_w * o * (c_group * kernel[0] * kernel[1] + 24) + 24 * h * w * c // max(1, y_h)
+    rest = (kernel[0], kernel[1]), -(-GRAIN // max(1, work))
+    return (_depthwise_plan if alone else _dense_plan)(sizes, *rest)
 
 
-def _run_length(sizes: Sizes) -> int:
-    """Return how many numbers of a window lie side by side: a row of it, or where that has gaps a pixel."""
-    return sizes.kw * sizes.c if sizes.groups == 1 and sizes.dw == 1 else sizes.c // sizes.groups
+def _dense_plan(sizes: Sizes, kernel: Pair, rows: int) -> Plan:
+    """Let a band be as many rows as make a block of pixels; where x is copied, as many as the cache holds."""
+    pads, reach = any((sizes.ph, sizes.pw)), sizes.dh * (sizes.kh - 1) + 1
+    band = max(1, BLOCK // max(1, sizes.y_w))
+    if pads:
+        band = max(band, min(sizes.y_h, (CACHE // (sizes.padded_w * sizes.c) - reach) // sizes.sh + 1))
+    sizes = sizes._replace(band=band)
+    run = sizes.kw * sizes.c if sizes.groups == 1 and sizes.dw == 1 else sizes.c // sizes.groups
+    width = sizes.padded_w if pads else sizes.w
+    steps = _window_steps(run, width, sizes.c, sizes.kh, sizes.kw, sizes.dh, sizes.dw)
+    copied = ((band - 1) * sizes.sh + reach) * sizes.padded_w * sizes.c + UNIT if pads else 0
+    return Plan(sizes, (sizes.y_h, sizes.y_w), False, steps, kernel, run, copied, rows)
 
 
-def _steps(sizes: Sizes, pads: bool) -> Array:
-    return _window_steps(
-        _run_length(sizes), sizes.padded_w if pads else sizes.w, sizes.c, sizes.kh, sizes.kw, sizes.dh, sizes.dw
-    )
+def _depthwise_plan(sizes: Sizes, kernel: Pair, rows: int) -> Plan:
+    """Take all channels at once, or as many as let the woven strips of a row stay in the cache."""
+    strips, item = -(-sizes.kh // UNIT), UNIT * np.dtype(PACKED).itemsize
+    most = CACHE // (strips * sizes.padded_w * item)
+    band = sizes.c if sizes.c <= most else max(LANES, most // LANES * LANES)
+    steps = _strip_steps(strips, sizes.kw, sizes.dw, sizes.padded_w, band)
+    copied = (strips * sizes.padded_w * band + LANES) * UNIT
+    return Plan(sizes._replace(band=band), (sizes.y_h, sizes.y_w), True, steps, kernel, 0, copied, rows)
 
 
-@functools.lru_cache(maxsize=512)
 def _window_steps(run: int, width: int, c: int, kh: int, kw: int, dh: int, dw: int) -> Array:
     """Return where the units of a window stand, relative to its first number."""
     whole_rows = run == kw * c and dw == 1
@@ -163,7 +174,6 @@ def _window_steps(run: int, width: int, c: int, kh: int, kw: int, dh: int, dw: i
     )
 
 
-@functools.lru_cache(maxsize=512)
 def _strip_steps(strips: int, kw: int, dw: int, width: int, channels: int) -> Array:
     places = [(strip * width + j * dw) * channels * UNIT for strip in range(strips) for j in range(kw)]
     return np.array(places, np.int64)
@@ -177,11 +187,12 @@ def _with_slack(x: Array) -> Array:
     return copy
 
 
-def _packed(filter: Filter, kernel: Pair, groups: int, run: int) -> Packed:
-    """Return the filter in the order of the tiles, for this many groups, or 0 for a depthwise one; made once."""
-    found, key = _known.setdefault(filter, {}), (groups, run, kernel[1])
+def _packed(filter: Filter, plan: Plan) -> Packed:
+    """Return the filter in the order of the tiles; that is done once."""
+    found, key = _known.setdefault(filter, {}), (plan.depthwise, plan.sizes.groups, plan.run)
     if key not in found:
-        found[key] = _pack_dense(filter, groups, run, kernel) if groups else _pack_depthwise(filter)
+        run = plan.sizes.groups, plan.run, plan.kernel
+        found[key] = _pack_depthwise(filter) if plan.depthwise else _pack_dense(filter, *run)
     return found[key]
 
 
@@ -220,5 +231,10 @@ def _per_channel(filter: Filter, groups: int) -> tuple[Array, Constants]:
     def padded(a: Array) -> Array:
         return np.pad(a.reshape(groups, -1), ((0, 0), (0, -(o // groups) % LANES))).reshape(-1)
 
-    names = "multiplier", "offset", "shift", "factor"
-    return padded(start.astype(np.int32)), constants._replace(**{n: padded(getattr(constants, n)) for n in names})
+    every = constants._replace(
+        multiplier=padded(constants.multiplier),
+        offset=padded(constants.offset),
+        shift=padded(constants.shift),
+        factor=padded(constants.factor),
+    )
+    return padded(start.astype(np.int32)), every

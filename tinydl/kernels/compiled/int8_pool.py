@@ -16,7 +16,7 @@ __all__ = ["int8_bin_sums", "int8_max_pool2d", "int8_window_sums"]
 
 def int8_max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair) -> Array:
     """Return the maximum of each window: as in the reference twin."""
-    y = buffers.empty_nhwc(*x.shape[:2], *out_size, np.int8)
+    y = buffers.empty_nhwc(x.shape[0], x.shape[1], *out_size, np.int8)
     rows, cols = map(window_ranges, x.shape[2:], kernel, stride, padding, dilation, out_size)
     share_out(_maxima, (channels_last(x), y.transpose(0, 2, 3, 1)), rows, cols, *dilation)
     return y
@@ -34,7 +34,7 @@ def int8_bin_sums(x: Array, zero: int, out_size: Pair) -> Array:
 
 
 def _sum_ranges(x: Array, zero: int, rows: Array, cols: Array) -> Array:
-    y = buffers.empty_nhwc(*x.shape[:2], len(rows), len(cols), np.int32)
+    y = buffers.empty_nhwc(x.shape[0], x.shape[1], len(rows), len(cols), np.int32)
     share_out(_sums, (channels_last(x), y.transpose(0, 2, 3, 1)), rows, cols, zero)
     return y
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydl.kernels.compiled.int8_tile import LANES, PIXELS, ROWS, UNIT, dense_tile, depthwise_tile, weaver
+from tinydl.kernels.compiled.int8_tile import dense_tile, depthwise_tile, weaver
+from tinydl.kernels.compiled.int8_writer import FEW_PIXELS, LANES, PIXELS, ROWS, UNIT
 from tinydl.kernels.compiled.jit import inline, njit
 from tinydl.kernels.compiled.requantize import IN_REGISTERS, Constants, finish
 from tinydl.kernels.compiled.tile import WIDE
@@ -18,9 +19,9 @@ BLOCK = 96
 """Pixels that meet a panel of the weights before the next panel is read."""
 
 _wide, _middle, _narrow = (dense_tile(width, ROWS[width]) for width in (WIDE, 2, 1))
-_wide_row, _middle_row, _narrow_row = (dense_tile(width, 1) for width in (WIDE, 2, 1))
+_wide_row = dense_tile(WIDE, 1)
 _WIDE_ROWS, _MIDDLE_ROWS, _NARROW_ROWS = ROWS[WIDE], ROWS[2], ROWS[1]
-_depthwise_tile, _weave = depthwise_tile(), weaver()
+_some_pixels, _few_pixels, _weave = depthwise_tile(PIXELS), depthwise_tile(FEW_PIXELS), weaver()
 
 
 class Sizes(NamedTuple):
@@ -92,11 +93,16 @@ def _pad(x: Array, padded: Array, row: int, n: int, sizes: Sizes) -> None:
         inside = 0 <= x_row < h
         before, between = (sizes.pw * c, w * c) if inside else (sizes.padded_w * c, 0)
         between = min(between, sizes.padded_w * c - before)
-        padded[to : to + before] = sizes.zero
+        here, around = padded[to : to + sizes.padded_w * c], np.int8(sizes.zero)
+        for k in range(before):
+            here[k] = around
         if inside:
             source = (image * h + x_row) * w * c
-            padded[to + before : to + before + between] = x[source : source + between]
-            padded[to + before + between : to + sizes.padded_w * c] = sizes.zero
+            seen, middle, behind = x[source : source + between], here[before:], here[before + between :]
+            for k in range(between):
+                middle[k] = seen[k]
+            for k in range(len(behind)):
+                behind[k] = around
 
 
 @inline
@@ -111,40 +117,27 @@ def _panel(
     in_registers = int(constants.kind == IN_REGISTERS)
     row = block
     while row < end:
-        few = end - row <= 2
-        if vectors == WIDE:
-            tile, size = (0, 1) if few else (1, _WIDE_ROWS)
-        elif vectors == 2:
-            tile, size = (2, 1) if few else (3, _MIDDLE_ROWS)
-        else:
-            tile, size = (4, 1) if few else (5, _NARROW_ROWS)
-        if tile == 1:
-            _wide(
-                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
-                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
-            )  # fmt: skip
-        elif tile == 0:
+        size = _WIDE_ROWS
+        if vectors == WIDE and end - row <= 2:
+            size = 1
             _wide_row(
                 x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
                 constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
             )  # fmt: skip
-        elif tile == 3:
+        elif vectors == WIDE:
+            _wide(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        elif vectors == 2:
+            size = _MIDDLE_ROWS
             _middle(
                 x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
                 constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
             )  # fmt: skip
-        elif tile == 2:
-            _middle_row(
-                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
-                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
-            )  # fmt: skip
-        elif tile == 5:
-            _narrow(
-                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
-                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
-            )  # fmt: skip
         else:
-            _narrow_row(
+            size = _NARROW_ROWS
+            _narrow(
                 x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
                 constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
             )  # fmt: skip
@@ -165,33 +158,58 @@ def depthwise(
     lie side by side. A window then is kw steps through each strip.
     """
     strips, some, padded_c = -(-sizes.kh // UNIT), sizes.band, len(start)
+    sums_row = -(-some // LANES) * LANES
     in_registers = int(constants.kind == IN_REGISTERS)
     for row in range(first, last):
         image, top = row // sizes.y_h, row % sizes.y_h * sizes.sh - sizes.ph
         for c in range(0, sizes.c, some):
             n = min(some, sizes.c - c)
             for strip in range(strips):
-                for col in range(sizes.padded_w):
-                    x_col = col - sizes.pw
-                    for u in range(UNIT):
-                        k = strip * UNIT + u
-                        x_row = top + k * sizes.dh
-                        inside = k < sizes.kh and 0 <= x_row < sizes.h and 0 <= x_col < sizes.w
-                        place = ((image * sizes.h + x_row) * sizes.w + x_col) * sizes.c + c
-                        at[u] = place if inside else -1
-                    _weave(x, blank, at, woven, (strip * sizes.padded_w + col) * some * UNIT, n)
+                _strip(x, blank, at, woven, strip, image, top, c, n, sizes)
             y_at = row * sizes.y_w * sizes.c + c
             for v in range(0, n, LANES):
-                for pixel in range(0, sizes.y_w, PIXELS):
-                    _depthwise_tile(
-                        woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
-                        (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
-                        constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, some,
-                        y, y_at + v, sizes.c, min(LANES, n - v),
-                    )  # fmt: skip
+                pixel = 0
+                while pixel < sizes.y_w:
+                    if sizes.y_w - pixel > FEW_PIXELS:
+                        _some_pixels(
+                            woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
+                            (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
+                            constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, sums_row,
+                            y, y_at + v, sizes.c, min(LANES, n - v),
+                        )  # fmt: skip
+                        pixel += PIXELS
+                    else:
+                        _few_pixels(
+                            woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
+                            (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
+                            constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, sums_row,
+                            y, y_at + v, sizes.c, min(LANES, n - v),
+                        )  # fmt: skip
+                        pixel += FEW_PIXELS
             if not in_registers:
                 for pixel in range(sizes.y_w):
-                    finish(sums, pixel * some, y, y_at + pixel * sizes.c, n, c, constants)
+                    finish(sums, pixel * sums_row, y, y_at + pixel * sizes.c, n, c, constants)
+
+
+@inline
+def _strip(
+    x: Array, blank: Array, at: Array, woven: Array, strip: int, image: int, top: int, c: int, n: int, sizes: Sizes
+) -> None:  # fmt: skip
+    """Weave UNIT rows of x. With all channels at once, pixels lie behind each other, and a row is woven in one go."""
+    start, left = strip * sizes.padded_w * sizes.band * UNIT, min(sizes.pw, sizes.padded_w)
+    inside = min(sizes.w, sizes.padded_w - left)
+    right = sizes.padded_w - left - inside
+    pixels, times = (inside, 1) if sizes.band == sizes.c else (1, inside)
+    at[:] = -1
+    _weave(x, blank, at, woven, start, left * sizes.band)
+    _weave(x, blank, at, woven, start + (left + inside) * sizes.band * UNIT, right * sizes.band)
+    for col in range(times):
+        for u in range(UNIT):
+            k = strip * UNIT + u
+            row = top + k * sizes.dh
+            seen = k < sizes.kh and 0 <= row < sizes.h
+            at[u] = ((image * sizes.h + row) * sizes.w + col) * sizes.c + c if seen else -1
+        _weave(x, blank, at, woven, start + (left + col) * sizes.band * UNIT, pixels * n)
 
 
 def constant_width(channels: int) -> int:

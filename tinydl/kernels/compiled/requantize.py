@@ -98,30 +98,35 @@ def _requantize_rows(sums: Array, y: Array, constants: Constants) -> None:
 
 @exact
 def finish(sums: Array, at: int, y: Array, y_at: int, n: int, channel: int, constants: Constants) -> None:
-    """Requantize n sums from `at` on, which are those of the channels from `channel` on, to y from `y_at` on."""
+    """Requantize n sums from `at` on, which are those of the channels from `channel` on, to y from `y_at` on.
+
+    The loops run over slices: an index that Numba cannot prove to be at least 0 keeps them from being vectorised.
+    """
     low, high = np.int32(constants.low), np.int32(constants.high)
+    totals, result, last = sums[at : at + n], y[y_at : y_at + n], channel + n
+    multiplier, shift = constants.multiplier[channel:last], constants.shift[channel:last]
     if constants.kind == IN_REGISTERS:
+        offset = constants.offset[channel:last]
         for c in range(n):
-            product = np.int64(sums[at + c]) * np.int64(constants.multiplier[channel + c])
-            upper = np.int32(product >> np.int64(32))
-            value = np.int32(upper + constants.offset[channel + c]) >> constants.shift[channel + c]
-            y[y_at + c] = np.int8(min(max(value, low), high))
+            upper = np.int32((np.int64(totals[c]) * np.int64(multiplier[c])) >> np.int64(32))
+            value = np.int32(upper + offset[c]) >> shift[c]
+            result[c] = np.int8(min(max(value, low), high))
     elif constants.kind == SINGLE:
         for c in range(n):
-            bits = np.int64(31) - np.int64(constants.shift[channel + c])
-            product = np.int64(sums[at + c]) * np.int64(constants.multiplier[channel + c])
+            bits = np.int64(31) - np.int64(shift[c])
+            product = np.int64(totals[c]) * np.int64(multiplier[c])
             value = ((product + (np.int64(1) << (bits - np.int64(1)))) >> bits) + np.int64(constants.zero)
-            y[y_at + c] = np.int8(min(max(value, np.int64(low)), np.int64(high)))
+            result[c] = np.int8(min(max(value, np.int64(low)), np.int64(high)))
     elif constants.kind == DOUBLE:
         for c in range(n):
-            value = _twice_rounded(sums[at + c], constants.multiplier[channel + c], constants.shift[channel + c])
-            y[y_at + c] = np.int8(min(max(value + np.int64(constants.zero), np.int64(low)), np.int64(high)))
+            value = _twice_rounded(totals[c], multiplier[c], shift[c]) + np.int64(constants.zero)
+            result[c] = np.int8(min(max(value, np.int64(low)), np.int64(high)))
     else:
-        least, most = np.float32(low - constants.zero), np.float32(high - constants.zero)
+        factor, least, most = constants.factor[channel:last], low - constants.zero, high - constants.zero
         for c in range(n):
-            real = np.float32(sums[at + c]) * constants.factor[channel + c] / constants.scale
-            value = np.int32(np.rint(min(max(real, least), most)))
-            y[y_at + c] = np.int8(value + np.int32(constants.zero))
+            real = np.float32(totals[c]) * factor[c] / constants.scale
+            value = np.int32(np.rint(min(max(real, np.float32(least)), np.float32(most))))
+            result[c] = np.int8(value + np.int32(constants.zero))
 
 
 @exact
