@@ -160,6 +160,7 @@ class Own(nn.Sequential):
         (lambda: model(by="margin"), "by must be one of"),
         (lambda: model(weights=[1, 1]), "weights must be 3 numbers"),
         (lambda: model(weights=[1, 1, -1]), "weights must be in"),
+        (lambda: exit_head(4, 3, 0), "size must be at least 1"),
         (lambda: exit_curve(model(), loader(), []), "thresholds must be one or more"),
         (lambda: exit_curve(model(), [], [0.5]), "data must yield"),
     ],

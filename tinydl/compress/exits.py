@@ -22,7 +22,7 @@ from tinydl.cost.inputs import zeros_for
 from tinydl.modes import no_grad
 from tinydl.nn import AdaptiveAvgPool2d, Flatten, Linear, Module, Sequential
 from tinydl.nn.functional import cross_entropy, log_softmax
-from tinydl.options import choice, number
+from tinydl.options import choice, number, whole
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 from tinydl.train import Batches, evaluating
@@ -30,13 +30,18 @@ from tinydl.train import Batches, evaluating
 _CONFIDENCE = "probability", "entropy"
 
 
-def exit_head(channels: int, num_classes: int) -> Sequential:
-    """Return the smallest head for a middle map (N, C, H, W): global average, linear.
+def exit_head(channels: int, num_classes: int, size: int = 1) -> Sequential:
+    """Return a small head for a middle map (N, C, H, W): its average over size × size parts of the image, linear.
 
-    >>> exit_head(16, 10)(np.zeros((2, 16, 7, 7), np.float32)).shape
+    With size 1 the head only knows how much of each channel there is, which is little behind an early layer.
+
+    Raises: TypeError or ValueError naming the argument.
+
+    >>> exit_head(16, 10, 4)(np.zeros((2, 16, 7, 7), np.float32)).shape
     (2, 10)
     """
-    return Sequential(AdaptiveAvgPool2d(1), Flatten(), Linear(channels, num_classes))
+    side = whole(size, "size", 1)
+    return Sequential(AdaptiveAvgPool2d(side), Flatten(), Linear(channels * side * side, num_classes))
 
 
 def confidence(logits: Any, by: str = "probability") -> Array:

@@ -85,7 +85,7 @@ def norm_scale() -> Importance:
     """
 
     def scales(slices: Sequence[Slices]) -> Array:
-        own = [s for s in slices if isinstance(s.owner, BatchNorm1d | BatchNorm2d) and s.name.endswith("weight")]
+        own = [part for part in slices if _in_norm(part) and part.name.endswith("weight")]
         if not own:
             raise ValueError(f"norm_scale: the channels of {slices[0].name} go through no batch norm with a scale")
         return np.asarray(sum(np.abs(part.values.astype(np.float64)).sum(axis=1) for part in own))
@@ -96,8 +96,8 @@ def norm_scale() -> Importance:
 def taylor(model: Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss = cross_entropy) -> Importance:
     """Return the squared first-order change of the loss when a channel is set to zero, the mean over batches.
 
-    E[(Σ g · w)²] over the parameters that make the channel (weights, bias, norm), with g = ∂loss/∂w of a batch: the
-    gradient by a gate at the channel.
+    E[(Σ g · w)²] over the scales and shifts of the channel's batch norms, or, without any, over the weights and biases
+    that make it; g = ∂loss/∂w of a batch. That sum is the gradient by a gate at the channel.
 
     Args:
         model: the one to be pruned; its gradients and modes are left alone. It runs in evaluation mode.
@@ -113,11 +113,15 @@ def taylor(model: Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss =
         raise ValueError("batches: taylor needs at least one batch, got none")
 
     def changes(slices: Sequence[Slices]) -> Array:
-        making = [part for part in slices if part.axis == 0]
+        making = [part for part in slices if _in_norm(part)] or [part for part in slices if part.axis == 0]
         every = [sum((part.of(g[part.name]) * part.values).sum(axis=1) for part in making) for g in gradients]
         return np.asarray(np.square(np.asarray(every, np.float64)).mean(axis=0))
 
     return changes
+
+
+def _in_norm(part: Slices) -> bool:
+    return isinstance(part.owner, BatchNorm1d | BatchNorm2d)
 
 
 def _gradients(model: Module, inputs: Tensor, targets: Tensor, loss: Loss) -> dict[str, Array]:

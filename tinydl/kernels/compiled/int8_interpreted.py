@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinydl.kernels.compiled.int8_writer import LANES, OFFSET, PIXELS, UNIT, VNNI
+from tinydl.kernels.compiled.int8_writer import LANES, OFFSET, UNIT, VNNI
 from tinydl.kernels.compiled.tile import Tile
 from tinydl.shapes import Array
 
@@ -46,21 +46,25 @@ def dense(n_vectors: int, n_rows: int) -> Tile:
     return tile
 
 
-def depthwise(
-    x: Array, x_at: int, x_pixel: int, pixel: int, pixel_end: int, steps: Array, n_steps: int, b: Array, b_at: int,
-    b_step: int, start: Array, multiplier: Array, offset: Array, shift: Array, channel: int, low: int, high: int,
-    in_registers: int, sums: Array, sums_at: int, sums_row: int, y: Array, y_at: int, y_row: int, n: int,
-) -> None:  # fmt: skip
-    constants = [a[channel : channel + n] for a in (multiplier, offset, shift)]
-    lanes = np.arange(LANES * UNIT)
-    w = b[b_at + np.arange(n_steps)[:, None] * b_step + lanes].astype(np.int32)
-    for p in range(pixel, min(pixel + PIXELS, pixel_end)):
-        seen = x[x_at + p * x_pixel + steps[:n_steps, None] + lanes]
-        seen = (seen.view(np.uint8) if VNNI else seen).astype(np.int32)
-        total = start[channel : channel + LANES] + (seen * w).reshape(n_steps, LANES, UNIT).sum((0, 2))
-        _finish(
-            total, constants, low, high, in_registers, sums, sums_at + p * sums_row, y, y_at + p * y_row
-        )  # fmt: skip
+def depthwise(n_pixels: int) -> Tile:
+    """Return the depthwise tile."""
+
+    def tile(
+        x: Array, x_at: int, x_pixel: int, pixel: int, pixel_end: int, steps: Array, n_steps: int, b: Array, b_at: int,
+        b_step: int, start: Array, multiplier: Array, offset: Array, shift: Array, channel: int, low: int, high: int,
+        in_registers: int, sums: Array, sums_at: int, sums_row: int, y: Array, y_at: int, y_row: int, n: int,
+    ) -> None:  # fmt: skip
+        constants = [a[channel : channel + n] for a in (multiplier, offset, shift)]
+        lanes = np.arange(LANES * UNIT)
+        w = b[b_at + np.arange(n_steps)[:, None] * b_step + lanes].astype(np.int32)
+        for p in range(pixel, min(pixel + n_pixels, pixel_end)):
+            seen = x[x_at + p * x_pixel + steps[:n_steps, None] + lanes]
+            seen = (seen.view(np.uint8) if VNNI else seen).astype(np.int32)
+            total = start[channel : channel + LANES] + (seen * w).reshape(n_steps, LANES, UNIT).sum((0, 2))
+            sums_place, y_place = sums_at + p * sums_row, y_at + p * y_row
+            _finish(total, constants, low, high, in_registers, sums, sums_place, y, y_place)
+
+    return tile
 
 
 def weave(x: Array, blank: Array, at: Array, q: Array, q_at: int, n: int) -> None:

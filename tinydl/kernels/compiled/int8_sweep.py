@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinydl.kernels.compiled.int8_tile import dense_tile, depthwise_tile, weaver
-from tinydl.kernels.compiled.int8_writer import LANES, PIXELS, ROWS, UNIT
+from tinydl.kernels.compiled.int8_writer import FEW_PIXELS, LANES, PIXELS, ROWS, UNIT
 from tinydl.kernels.compiled.jit import inline, njit
 from tinydl.kernels.compiled.requantize import IN_REGISTERS, Constants, finish
 from tinydl.kernels.compiled.tile import WIDE
@@ -19,9 +19,9 @@ BLOCK = 96
 """Pixels that meet a panel of the weights before the next panel is read."""
 
 _wide, _middle, _narrow = (dense_tile(width, ROWS[width]) for width in (WIDE, 2, 1))
-_wide_row, _middle_row, _narrow_row = (dense_tile(width, 1) for width in (WIDE, 2, 1))
+_wide_row = dense_tile(WIDE, 1)
 _WIDE_ROWS, _MIDDLE_ROWS, _NARROW_ROWS = ROWS[WIDE], ROWS[2], ROWS[1]
-_depthwise_tile, _weave = depthwise_tile(), weaver()
+_some_pixels, _few_pixels, _weave = depthwise_tile(PIXELS), depthwise_tile(FEW_PIXELS), weaver()
 
 
 class Sizes(NamedTuple):
@@ -93,11 +93,16 @@ def _pad(x: Array, padded: Array, row: int, n: int, sizes: Sizes) -> None:
         inside = 0 <= x_row < h
         before, between = (sizes.pw * c, w * c) if inside else (sizes.padded_w * c, 0)
         between = min(between, sizes.padded_w * c - before)
-        padded[to : to + before] = sizes.zero
+        here, around = padded[to : to + sizes.padded_w * c], np.int8(sizes.zero)
+        for k in range(before):
+            here[k] = around
         if inside:
             source = (image * h + x_row) * w * c
-            padded[to + before : to + before + between] = x[source : source + between]
-            padded[to + before + between : to + sizes.padded_w * c] = sizes.zero
+            seen, middle, behind = x[source : source + between], here[before:], here[before + between :]
+            for k in range(between):
+                middle[k] = seen[k]
+            for k in range(len(behind)):
+                behind[k] = around
 
 
 @inline
@@ -112,40 +117,27 @@ def _panel(
     in_registers = int(constants.kind == IN_REGISTERS)
     row = block
     while row < end:
-        few = end - row <= 2
-        if vectors == WIDE:
-            tile, size = (0, 1) if few else (1, _WIDE_ROWS)
-        elif vectors == 2:
-            tile, size = (2, 1) if few else (3, _MIDDLE_ROWS)
-        else:
-            tile, size = (4, 1) if few else (5, _NARROW_ROWS)
-        if tile == 1:
-            _wide(
-                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
-                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
-            )  # fmt: skip
-        elif tile == 0:
+        size = _WIDE_ROWS
+        if vectors == WIDE and end - row <= 2:
+            size = 1
             _wide_row(
                 x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
                 constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
             )  # fmt: skip
-        elif tile == 3:
+        elif vectors == WIDE:
+            _wide(
+                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
+                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
+            )  # fmt: skip
+        elif vectors == 2:
+            size = _MIDDLE_ROWS
             _middle(
                 x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
                 constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
             )  # fmt: skip
-        elif tile == 2:
-            _middle_row(
-                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
-                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
-            )  # fmt: skip
-        elif tile == 5:
-            _narrow(
-                x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
-                constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
-            )  # fmt: skip
         else:
-            _narrow_row(
+            size = _NARROW_ROWS
+            _narrow(
                 x, x_at, rows, row, end, steps, n_steps, b, b_at, start, constants.multiplier, constants.offset,
                 constants.shift, channel, constants.low, constants.high, in_registers, sums, y, y_at, y_row, n,
             )  # fmt: skip
@@ -176,13 +168,24 @@ def depthwise(
                 _strip(x, blank, at, woven, strip, image, top, c, n, sizes)
             y_at = row * sizes.y_w * sizes.c + c
             for v in range(0, n, LANES):
-                for pixel in range(0, sizes.y_w, PIXELS):
-                    _depthwise_tile(
-                        woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
-                        (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
-                        constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, sums_row,
-                        y, y_at + v, sizes.c, min(LANES, n - v),
-                    )  # fmt: skip
+                pixel = 0
+                while pixel < sizes.y_w:
+                    if sizes.y_w - pixel > FEW_PIXELS:
+                        _some_pixels(
+                            woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
+                            (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
+                            constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, sums_row,
+                            y, y_at + v, sizes.c, min(LANES, n - v),
+                        )  # fmt: skip
+                        pixel += PIXELS
+                    else:
+                        _few_pixels(
+                            woven, v * UNIT, sizes.sw * some * UNIT, pixel, sizes.y_w, steps, len(steps), b,
+                            (c + v) * UNIT, padded_c * UNIT, start, constants.multiplier, constants.offset,
+                            constants.shift, c + v, constants.low, constants.high, in_registers, sums, v, sums_row,
+                            y, y_at + v, sizes.c, min(LANES, n - v),
+                        )  # fmt: skip
+                        pixel += FEW_PIXELS
             if not in_registers:
                 for pixel in range(sizes.y_w):
                     finish(sums, pixel * sums_row, y, y_at + pixel * sizes.c, n, c, constants)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinydl.kernels.compiled import int8_interpreted as interpreted
-from tinydl.kernels.compiled.int8_writer import INT8, INT16, LANES, PIXELS, UNIT, VNNI, IntegerWriter
+from tinydl.kernels.compiled.int8_writer import INT8, INT16, LANES, UNIT, VNNI, IntegerWriter
 from tinydl.kernels.compiled.jit import numba
 from tinydl.kernels.compiled.tile import INT32, INT64, Tile, cgutils, ir
 
@@ -54,10 +54,10 @@ class _DenseWriter(IntegerWriter):
 class _DepthwiseWriter(IntegerWriter):
     """Writes a tile in which channels are summed apart: some pixels by one vector of channels, from woven strips."""
 
-    def write(self) -> None:
+    def write(self, n_pixels: int) -> None:
         builder, values = self.builder, self.values
         last = builder.sub(values["pixel_end"], INT64(1))
-        pixels = [self.smaller(builder.add(values["pixel"], INT64(p)), last) for p in range(PIXELS)]
+        pixels = [self.smaller(builder.add(values["pixel"], INT64(p)), last) for p in range(n_pixels)]
         xs = [self.address("x", values["x_at"], builder.mul(pixel, values["x_pixel"])) for pixel in pixels]
         start = self.constant("start", values["channel"], 0)
         sums = [[self.variable(start)] for _ in pixels]
@@ -125,10 +125,10 @@ def dense_tile(n_vectors: int, n_rows: int) -> Tile:
     return tile  # type: ignore[no-any-return]
 
 
-def depthwise_tile() -> Tile:
-    """Return a function for compiled code that computes PIXELS pixels of one vector of channels."""
+def depthwise_tile(n_pixels: int) -> Tile:
+    """Return a function for compiled code that computes n_pixels pixels of one vector of channels."""
     if numba.config.DISABLE_JIT:
-        return interpreted.depthwise
+        return interpreted.depthwise(n_pixels)
 
     @numba.extending.intrinsic  # type: ignore[untyped-decorator]
     def tile(
@@ -138,7 +138,7 @@ def depthwise_tile() -> Tile:
         in_registers: Any, sums: Any, sums_at: Any, sums_row: Any, y: Any, y_at: Any, y_row: Any, n: Any,
     ) -> Any:  # fmt: skip
         kinds = {name: kind for name, kind in locals().items() if isinstance(kind, numba.types.Type)}
-        return _signature(kinds, lambda *given: _DepthwiseWriter(*given).write())
+        return _signature(kinds, lambda *given: _DepthwiseWriter(*given).write(n_pixels))
 
     return tile  # type: ignore[no-any-return]
 

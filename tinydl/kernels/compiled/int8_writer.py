@@ -39,11 +39,11 @@ OFFSET = 128 if VNNI else 0
 LANES = VECTOR_BYTES // 4
 """Sums in a vector."""
 
-ROWS = {4: 6, 2: 12, 1: 12} if REGISTERS == 32 else {2: 4, 1: 6}
+ROWS = {4: 6, 2: 8, 1: 8} if REGISTERS == 32 else {2: 4, 1: 6}
 """Rows of a tile by the vectors in a row."""
 
-PIXELS = 7
-"""Pixels of a depthwise tile, each of one vector of channels: images are often 7, 14 or 28 pixels wide."""
+PIXELS, FEW_PIXELS = 7, 4
+"""Pixels of depthwise tiles, each of one vector of channels: images are often 4, 7, 14 or 28 pixels wide."""
 
 
 class IntegerWriter(Writer):
