@@ -108,12 +108,21 @@ def _settled(walk: Walk) -> Coupling:
 
 
 def tied(coupling: Coupling) -> Iterator[list[Array]]:
-    """Return the kinds of classes (each an array of them), those together whose numbers change in proportion."""
+    """Return the kinds of classes (each an array of them), those together whose numbers change in proportion.
+
+    Left out are kinds that are mixed with what cannot be removed.
+    """
     kinds = list(coupling.kinds().values())
     number = {label: i for i, labels in enumerate(kinds) for label in labels.tolist()}
     first = list(range(len(kinds)))  # the first kind of the set that each kind is in
+    stuck: set[int] = set()
     for labels in coupling.mixed:
-        met = {first[number[label]] for label in np.unique(labels).tolist() if label in number}
+        every = np.unique(labels).tolist()
+        met = {first[number[label]] for label in every if label in number}
         first = [min(met) if i in met else i for i in first]
+        if len(met) and not coupling.pinned.isdisjoint(every):
+            stuck |= met
     for i in sorted(set(first)):
-        yield [labels for labels, of in zip(kinds, first) if of == i]
+        together = [j for j, of in enumerate(first) if of == i]
+        if stuck.isdisjoint(together):
+            yield [kinds[j] for j in together]
