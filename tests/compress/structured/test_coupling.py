@@ -75,7 +75,7 @@ def test_one_channel_can_be_told_to_be_depthwise():
     net = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.Conv2d(1, 2, 1))
     found = flow(net, zeros(2, 1, 3, 3))
     assert len(list(tied(couple(found)))) == 2
-    assert len(list(tied(couple(found, {1})))) == 1
+    assert len(list(tied(couple(found, frozenset({1}))))) == 1
 
 
 def test_flattened_channels_have_all_their_places():
@@ -83,3 +83,9 @@ def test_flattened_channels_have_all_their_places():
     axes = by_axis(couple(flow(net, zeros(2, 1, 2, 2))))
     a, b = axes["0.weight", 0]
     assert axes["2.weight", 1] == [a] * 4 + [b] * 4
+
+
+def test_a_grouped_convolution_with_few_channels_stays_one():
+    found = flow(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 4, 1, groups=2)), zeros(2, 1, 3, 3))
+    assert ("1.weight", 1) not in by_axis(couple(found))
+    assert ("1.weight", 1) in by_axis(couple(found, frozenset()))

@@ -166,3 +166,23 @@ def test_what_channels_cannot_be_followed_through_is_refused(function, message):
 
 def test_rules_are_about_ops_that_there_are():
     assert set(RULES) - set(OPS) == {"batch_norm_eval"}
+
+
+@pytest.mark.parametrize(
+    "name, parts", [("activations", 6), ("flip", 6), ("a deal", 2), ("a deal by hand", 3), ("split and joined", 3)]
+)
+def test_shuffles_and_splits_keep_their_proportions(name, parts):
+    (group,) = structured.dependencies(Between(KEEPING[name]), SHAPE).groups
+    assert group.parts == parts
+
+
+def test_what_is_split_together_with_channels_that_stay_stays():
+    class Net(nn.Module):
+        def __init__(self):
+            self.a, self.b, self.c = nn.Conv2d(2, 4, 1), nn.Conv2d(2, 4, 1), nn.Conv2d(4, 3, 1)
+
+        def forward(self, x):
+            first, second = ops.chunk(ops.cat((self.a(x), self.b(x)), 1), 2, 1)
+            return self.c(second) * ops.mean(first, (1, 2, 3), keepdim=True)
+
+    assert not structured.dependencies(Net(), SHAPE).groups

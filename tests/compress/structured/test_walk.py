@@ -8,7 +8,7 @@ from tinydl.compress.structured.walk import Axis, Walk, refuse
 
 @pytest.fixture
 def walk():
-    return Walk(flow(nn.Sequential(nn.Linear(2, 3)), np.zeros((1, 2), np.float32)))
+    return Walk(flow(nn.Sequential(nn.Linear(2, 3)), np.zeros((1, 2), np.float32)), frozenset())
 
 
 def test_members_of_an_axis():

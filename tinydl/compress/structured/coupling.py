@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from tinydl.compress.steps import Flow, Given, Made
+from tinydl.compress.steps import Flow, Given, Made, Step
 from tinydl.compress.structured.rules import RULES
 from tinydl.compress.structured.walk import Axis, Place, Walk, refuse
 from tinydl.shapes import Array
@@ -48,17 +48,20 @@ class Coupling:
         return {places: np.array(labels) for places, labels in found.items()}
 
 
-def couple(found: Flow, depthwise: Collection[int] = ()) -> Coupling:
+def couple(found: Flow, depthwise: frozenset[int] | None = None) -> Coupling:
     """Go through all steps of a flow and return what is tied to what.
 
     Args:
         found: of a model.
-        depthwise: the steps that are depthwise convolutions, even with one channel.
+        depthwise: the steps that are depthwise convolutions; when None, those with a group for each of several inputs.
+            A narrower network needs to be told: with few channels, others look like them, and they like others.
 
     Raises: ValueError naming the step and the layer for an op that channels cannot be followed through, for a weight
         that was itself computed, for what moves or reduces the batch.
     """
-    walk = Walk(found, set(depthwise))
+    if depthwise is None:
+        depthwise = frozenset(step.number for step in found.steps if _one_each(found, step))
+    walk = Walk(found, depthwise)
     for number, shape in enumerate(found.inputs):
         walk.labels[Given(number)] = walk.fixed(shape[1:])
     for step in found.steps:
@@ -77,6 +80,15 @@ def couple(found: Flow, depthwise: Collection[int] = ()) -> Coupling:
     return _settled(walk)
 
 
+def _one_each(found: Flow, step: Step) -> bool:
+    """Tell whether a step is a convolution of each channel by itself."""
+    source = step.operands.get("x")
+    if step.op != "cross_correlation" or source is None:
+        return False
+    channels = found.shape(source)[1]
+    return bool(channels > 1 and step.options["groups"] == channels)
+
+
 def _settled(walk: Walk) -> Coupling:
     """Put classes in the place of labels."""
     of = walk.classes.of
@@ -90,18 +102,27 @@ def _settled(walk: Walk) -> Coupling:
         {source.step: of(labels) for source, labels in walk.labels.items() if isinstance(source, Made)},
         {label: frozenset(found) for label, found in places.items()},
         frozenset(walk.classes.pinned()),
-        frozenset(walk.depthwise),
+        walk.depthwise,
         [of(labels) for labels in walk.mixed],
     )
 
 
 def tied(coupling: Coupling) -> Iterator[list[Array]]:
-    """Return the kinds of classes (each an array of them), those together whose numbers change in proportion."""
+    """Return the kinds of classes (each an array of them), those together whose numbers change in proportion.
+
+    Left out are kinds that are mixed with what cannot be removed.
+    """
     kinds = list(coupling.kinds().values())
     number = {label: i for i, labels in enumerate(kinds) for label in labels.tolist()}
     first = list(range(len(kinds)))  # the first kind of the set that each kind is in
+    stuck: set[int] = set()
     for labels in coupling.mixed:
-        met = {first[number[label]] for label in np.unique(labels).tolist() if label in number}
+        every = np.unique(labels).tolist()
+        met = {first[number[label]] for label in every if label in number}
         first = [min(met) if i in met else i for i in first]
+        if len(met) and not coupling.pinned.isdisjoint(every):
+            stuck |= met
     for i in sorted(set(first)):
-        yield [labels for labels, of in zip(kinds, first) if of == i]
+        together = [j for j, of in enumerate(first) if of == i]
+        if stuck.isdisjoint(together):
+            yield [kinds[j] for j in together]

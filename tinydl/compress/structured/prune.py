@@ -54,7 +54,7 @@ def plan(
         skip: names of groups that stay whole.
 
     Each group keeps at least one part. Where kinds of channels are mixed, groups shrink in the steps that they have
-    (`Group.parts`), and one step further where whole numbers do not come out.
+    (`Group.parts`), and further where whole numbers do not come out; one that has no smaller size stays whole.
 
     Raises: TypeError or ValueError naming the argument; ValueError for a budget that cannot be met, or channels that
         cannot be followed.
@@ -84,7 +84,10 @@ def plan(
         kept = evenly(free, ratio, multiple)
     else:
         kept = at(number(ratio, "ratio", "[0, 1)"))
-    return _narrowed(found, model, kept, scores)
+    result = _narrowed(found, model, kept, scores)
+    if macs is not None and result.macs[1] > macs:
+        raise ValueError(f"macs: groups that cannot shrink leave {result.macs[1]:,}, got {macs:,}")
+    return result
 
 
 def prune_channels(model: M, input_shape: Shapes, ratio: float | Mapping[str, float], **settings: Any) -> M:
@@ -159,13 +162,17 @@ def _within(found: Dependencies, budget: int, at: Callable[[float], dict[str, in
 
 
 def _narrowed(found: Dependencies, model: M, kept: dict[str, int], scores: Mapping[str, Array]) -> Plan[M]:
-    """Trace the network with these sizes, and find out what its channels are in the old one."""
+    """Trace the network with these sizes, and find out what its channels are in the old one.
+
+    A group whose kinds do not come out shrinks a step further; if no size will do, it stays whole.
+    """
     smaller = _traced(found, model, kept)
     while names := too_wide(found, smaller):
         for name in names:
-            kept[name] = kept.get(name, found[name].parts) - 1
-            if not kept[name]:
-                raise ValueError(f"model: no smaller size of group {name} mixes its channels as the full one does")
+            parts = found[name].parts
+            if kept.get(name, parts) == parts:
+                raise ValueError(f"model: beside narrower groups, {name} does not mix its channels as before")
+            kept[name] = kept[name] - 1 or parts
         smaller = _traced(found, model, kept)
     origins = matched(found, smaller, scores)
     macs = [multiply_adds(found, shapes(found, sizes)) for sizes in ({}, kept)]

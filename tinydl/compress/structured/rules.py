@@ -26,8 +26,7 @@ def _convolution(walk: Walk, step: Step, operands: Sequence[Array]) -> Array:
     weight, bias = walk.stored(step, "weight", "bias")
     assert weight is not None
     groups, n = step.options["groups"], step.shape[1]
-    if groups == len(inputs) > 1 or step.number in walk.depthwise:
-        walk.depthwise.add(step.number)
+    if step.number in walk.depthwise:
         outputs = np.repeat(inputs, n // groups)
     else:
         outputs = walk.classes.new(n)

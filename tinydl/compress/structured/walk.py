@@ -44,8 +44,7 @@ class Walk:
 
     Attributes:
         flow: the steps.
-        depthwise: the numbers of the steps that are depthwise convolutions. With one channel they look like others, so
-            those of a narrower network are told beforehand.
+        depthwise: the numbers of the steps that are depthwise convolutions.
         classes: the labels.
         labels: of each value that depends on the inputs, an array of its shape without the batch axis.
         axes: of parameters and buffers, by tensor, axis and groups.
@@ -55,7 +54,7 @@ class Walk:
     """
 
     flow: Flow
-    depthwise: set[int] = field(default_factory=set)
+    depthwise: frozenset[int]
     classes: Classes = field(default_factory=Classes)
     labels: dict[Source, Array] = field(default_factory=dict)
     axes: dict[tuple[str, int, int], Axis] = field(default_factory=dict)
