@@ -36,6 +36,7 @@ from tinydl.optim import Adam, lr_scheduler
 from tinydl.random import manual_seed
 
 WIDTHS = {"mobilenet_v1": 0.25, "mobilenet_v2": 0.25, "mobilenet_v3_small": 0.5, "shufflenet_v1": 0.25}
+TABLES = ("weights", "values", "remedies")
 SCALES = {"a tensor": None, "a channel": 0}
 Cells = dict[tuple[str, str, str], list[float]]
 """Accuracies by (table, row, column), one a seed."""
@@ -115,8 +116,8 @@ def spread(values: list[float]) -> str:
     return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
 
-def measure(name: str, seed: int, epochs: int, limit: int | None, cells: Cells) -> None:
-    """Train one network from one seed, quantize it in every way, and add to `cells`."""
+def measure(name: str, seed: int, epochs: int, limit: int | None, tables: list[str], cells: Cells) -> None:
+    """Train one network from one seed, quantize it in every way of the tables, and add to `cells`."""
     manual_seed(seed)
     images, test = MNIST(train=True), MNIST(train=False)
     n = len(images) if limit is None else limit
@@ -130,9 +131,12 @@ def measure(name: str, seed: int, epochs: int, limit: int | None, cells: Cells) 
     model = build(name)
     train(model, loader, epochs, 0.005)
     batches = [x for x, _ in DataLoader(Subset(fit, np.arange(512)), 128)]
-    weights_alone(model, accuracy, cells)
-    observers(model, batches, accuracy, cells)
-    remedies(model, batches, loader, accuracy, cells)
+    if "weights" in tables:
+        weights_alone(model, accuracy, cells)
+    if "values" in tables:
+        observers(model, batches, accuracy, cells)
+    if "remedies" in tables:
+        remedies(model, batches, loader, accuracy, cells)
 
 
 def main() -> None:
@@ -142,12 +146,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--limit", type=int, help="train and test on no more images, for a quick look")
+    parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     arguments = parser.parse_args()
     print(describe(tinydl.num_threads(), ("numpy", "numba")))
     for name in arguments.networks:
         cells: Cells = defaultdict(list)
         for seed in range(arguments.seeds):
-            measure(name, seed, arguments.epochs, arguments.limit, cells)
+            measure(name, seed, arguments.epochs, arguments.limit, arguments.tables, cells)
         show(name, cells)
 
 

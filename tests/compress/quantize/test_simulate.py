@@ -6,7 +6,7 @@ from networks import FAMILIES, build, everything, images, small_images
 
 from tinydl import load, nn, no_grad, save
 from tinydl.compress import fold_batch_norm
-from tinydl.compress.quantize import Scheme, prepare
+from tinydl.compress.quantize import MeanSquare, Scheme, prepare
 from tinydl.optim import SGD
 from tinydl.tensor import Tensor
 
@@ -50,6 +50,26 @@ def test_one_network_by_hand():
     joined = np.concatenate([first, gated], 1).reshape(5, 8, 2, 2, 2, 2).max((3, 5)).reshape(5, -1)
     logits = q["%12"].fake(joined @ w["last.weight"].T + folded.last.bias.data)
     assert np.abs(run(simulated, x) - logits).max() <= 2 * q["%12"].scale
+
+
+def test_reshapes_follow_the_batch_and_nothing_else():
+    class Folded(nn.Module):
+        def forward(self, x):
+            return x.reshape(len(x), 2, 8).reshape(-1, 4, 4).permute(1, 0, 2)
+
+    simulated = frozen(Folded(), small_images(3))
+    for n in (1, 2, 5):
+        x = small_images(n)
+        assert run(simulated, x).shape == (4, n, 4)
+        assert np.allclose(run(simulated, x), x.data.reshape(n, 4, 4).transpose(1, 0, 2), atol=0.7)
+
+
+def test_inputs_keep_their_whole_range_whatever_observes_the_rest():
+    x = small_images(64)
+    x.data[0, 0, 0, 0] = 50.0
+    simulated = frozen(everything(), x, observer="mse", activations=Scheme(4))
+    assert simulated.sites["input 0"].quantizer.real_range[1] == pytest.approx(50, rel=0.1)
+    assert isinstance(simulated.sites["%1"].observer, MeanSquare)
 
 
 def test_the_model_stays_as_it_was():

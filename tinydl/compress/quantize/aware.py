@@ -18,6 +18,9 @@ class QuantizationAware(Callback):
     network that was trained in floating point, with a learning rate of a tenth or less; to train from scratch, do so in
     floating point first.
 
+    What the observers have seen is not part of a checkpoint: a run that is resumed before the ranges of values stand
+    still finds them anew.
+
     Args:
         observe: steps, counted over the whole run, after which the ranges of values stand still; None for never.
 

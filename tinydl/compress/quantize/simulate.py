@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tinydl.compress.flow import flow
 from tinydl.compress.fold import fold_batch_norm
-from tinydl.compress.quantize.observers import OBSERVERS, Observer
+from tinydl.compress.quantize.observers import OBSERVERS, MinMax, Observer
 from tinydl.compress.quantize.plan import SHARING, Places, Plan, Value, places
 from tinydl.compress.quantize.scheme import ACTIVATIONS, FIXED, WEIGHTS, Quantizer, Scheme
 from tinydl.compress.quantize.sites import STATES, ActivationSite, FixedSite, WeightSite
@@ -42,7 +42,7 @@ def prepare(
         activations: the scheme of values. Those with a fixed range (a sigmoid's) keep their 8 bits.
         weights: the scheme of weights.
         observer: what finds the ranges of values: one of `OBSERVERS`, or what makes an observer of a scheme, such as
-            `partial(Percentile, percent=99.9)`.
+            `partial(Percentile, percent=99.9)`. The model's inputs have their whole range: pixels have no outliers.
         weight_range: what finds those of weights, one of `RANGES`.
 
     Raises: ValueError for what `flow` cannot follow, for a name that is none, and for a scheme of values with an axis.
@@ -61,10 +61,13 @@ def prepare(
     steps = flow(folded, *[x[:2] for x in inputs])
     found = places(steps)
     fixed = _fixed(steps, found)
-    values = {
-        str(first): FixedSite(FIXED[fixed[first]]) if first in fixed else ActivationSite(kind(activations))
-        for first in dict.fromkeys(found.groups.values())
-    }
+    values: dict[str, Module] = {}
+    for first in found.groups.values():
+        if first in fixed:
+            values[str(first)] = FixedSite(FIXED[fixed[first]])
+        else:
+            looks = MinMax if isinstance(first, Given) else kind
+            values[str(first)] = ActivationSite(looks(activations))
     arrays = {_key(name): WeightSite(weights, steps.stored[name], weight_range) for name in found.weights}
     return Simulated(steps, found, values, arrays)
 
@@ -155,13 +158,13 @@ class Simulated(Module):
     def forward(self, *inputs: Any) -> Any:
         """Return what the quantized network computes; like the model, a Tensor or a tuple of them."""
         self._check(inputs)
-        batch = len(inputs[0])
+        sizes = self.flow.inputs[0][0], len(inputs[0])
         values: dict[Value, Any] = {Given(i): self._settled(Given(i), x, "") for i, x in enumerate(inputs)}
         outputs = set(self.flow.outputs)
         for step in self.flow.steps:
             operands = {name: self._operand(step, source, values) for name, source in step.operands.items()}
             made = Made(step.number)
-            values[made] = self._settled(made, _run(step, operands, batch), step.op)
+            values[made] = self._settled(made, _run(step, operands, *sizes), step.op)
             for source in step.operands.values():
                 if isinstance(source, Made | Given) and source not in outputs and self.last_use[source] == step.number:
                     values.pop(source, None)
@@ -207,14 +210,14 @@ class Simulated(Module):
         return Plan(self.flow, {v: sites[str(first)] for v, first in self.places.groups.items()}, weights)
 
 
-def _run(step: Step, operands: Mapping[str, Any], batch: int) -> Any:
-    """Run a step's op on other operands."""
+def _run(step: Step, operands: Mapping[str, Any], traced: int, batch: int) -> Any:
+    """Run a step's op on other operands; a shape that began with the size of the `traced` batch gets that of this."""
     if step.op in FUSED:
         fused = FUSED[step.op]
         given = {**step.options, **operands}
         return fused(*[given[name] for name in inspect.signature(fused.forward).parameters])
     op = OPS[step.op]
     options = dict(step.options)
-    if step.op in ("expand", "reshape") and options["shape"][:1] == step.shape[:1]:
+    if step.op in ("expand", "reshape") and options["shape"][:1] == (traced,):
         options["shape"] = (batch, *options["shape"][1:])
     return op(list(operands.values()), **options) if op.variadic else op(*operands.values(), **options)
