@@ -1,8 +1,9 @@
 """PyTorch's side of the zoo: tinydl's own text, run on `torch.nn`.
 
 The networks of `tinydl.zoo` are PyTorch programs but for their imports. Here these imports find PyTorch: `tinydl.nn` is
-`torch.nn` (with the one layer that it lacks), `tinydl.ops` is `torch`, weights are read by safetensors' own loader. So
-structure, names and order of the operations are the same by construction, and nothing of tinydl's engine is loaded.
+`torch.nn` (with the layer and the function that it lacks), `tinydl.ops` is `torch`, weights are read by safetensors'
+own loader. So structure, names and order of the operations are the same by construction, and nothing of tinydl's engine
+is loaded.
 
 Activations work in place, as in torchvision's networks; not in Xception, whose blocks need what a ReLU would overwrite.
 """
@@ -37,6 +38,13 @@ class DropPath(torch.nn.Module):
         return input * kept.div_(1.0 - self.p)
 
 
+def in_turn(input: Any, *modules: torch.nn.Module) -> Any:
+    """Return what the modules make of x, one called after the other."""
+    for module in modules:
+        input = module(input)
+    return input
+
+
 def stand_in(name: str, contents: dict[str, Any]) -> ModuleType:
     """Make a module of `contents` that `import name` finds."""
     module = ModuleType(name)
@@ -49,7 +57,7 @@ def zoo(in_place: bool) -> Any:
     """Return `tinydl.zoo` with PyTorch for its engine; only in a process that has not imported tinydl."""
     assert "tinydl" not in sys.modules, "the twins need a process of their own"
     layers = {name: partial(getattr(torch.nn, name), inplace=True) for name in IN_PLACE} if in_place else {}
-    nn = stand_in("tinydl.nn", {**vars(torch.nn), **layers, "DropPath": DropPath})
+    nn = stand_in("tinydl.nn", {**vars(torch.nn), **layers, "DropPath": DropPath, "in_turn": in_turn})
     stand_in("tinydl", {"__path__": [str(PACKAGE)], "nn": nn, "ops": torch})
     stand_in("tinydl.checkpoint", {"load_weights": load_file})
     return importlib.import_module("tinydl.zoo")

@@ -5,12 +5,17 @@ epochs, learning rates) were made on 5,000 validation images with `--tune`, whic
 trains on the other 55,000 images and touches the test set once, with the weights of its last step. Minutes are those
 of training and validation.
 
-    TINYDL_DATA=... python benchmarks/zoo_mnist.py [--networks resnet18] [--seeds 3] [--picture pareto.png]
+With `--results` figures are kept in a file, and the picture shows all networks that are in it: so the long run can be
+made in parts.
+
+    TINYDL_DATA=... python benchmarks/zoo_mnist.py [--networks resnet18] [--seeds 3] [--results a.json] [--picture p]
 """
 
 import argparse
+import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -36,21 +41,21 @@ class Recipe:
 
     settings: dict[str, Any] = field(default_factory=dict)
     lr: float = 0.005
-    epochs: int = 3
+    epochs: int = 5
     batch: int = 128
 
 
 RECIPES = {
-    "lenet_300_100": Recipe(lr=0.002, epochs=5),
-    "lenet5": Recipe(lr=0.002, epochs=5),
-    "convnet": Recipe(epochs=5),
+    "lenet_300_100": Recipe(lr=0.002),
+    "lenet5": Recipe(lr=0.002),
+    "convnet": Recipe(),
     "mobilenet_v1": Recipe({"width": 0.25}),
     "mobilenet_v2": Recipe({"width": 0.25}),
     "mobilenet_v3_small": Recipe({"width": 0.5}),
     "mobilenet_v3_large": Recipe({"width": 0.25}),
     "shufflenet_v1": Recipe({"width": 0.25}),
-    "shufflenet_v2_x0_5": Recipe({"width": 0.5}, epochs=5),
-    "squeezenet1_0": Recipe({"width": 0.5}, lr=0.003, epochs=5),
+    "shufflenet_v2_x0_5": Recipe({"width": 0.5}),
+    "squeezenet1_0": Recipe({"width": 0.5}, lr=0.003),
     "squeezenet1_1": Recipe({"width": 0.5}, lr=0.003, epochs=6),
     "xception": Recipe({"width": 0.1}),
     "resnet18": Recipe({"width": 0.125}),
@@ -121,6 +126,13 @@ def row(result: Result) -> str:
     return f"{result.name:19} {settings:11} {RECIPES[result.name].epochs:6} {costs} {accuracies}"
 
 
+def kept(path: str | None) -> dict[str, Result]:
+    """Return the results that earlier runs left in a file."""
+    if path is None or not Path(path).exists():
+        return {}
+    return {found["name"]: Result(**found) for found in json.loads(Path(path).read_text())}
+
+
 def point(result: Result) -> dict[str, float]:
     """Return the columns of a network in the plot."""
     return {"params": result.params, "macs": result.macs, "accuracy": mean(result.test)}
@@ -135,6 +147,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, help="instead of the recipe's")
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
+    parser.add_argument("--results", help="a file to keep figures in (JSON)")
     parser.add_argument("--picture", help="where to draw the plot (PNG)")
     args = parser.parse_args()
     for name, recipe in RECIPES.items():
@@ -144,16 +157,18 @@ def main() -> None:
         f"{'network':19} {'settings':11} {'epochs':>6} {'parameters':>10} {'MACs':>12} {'minutes':>8} "
         f"{'validation (%)':>16} {'test (%)':>16}"
     )
-    results = []
+    results = kept(args.results)
     for name in args.networks:
         counted = summary(build(name), SHAPE)
         result = Result(name, counted.params, counted.macs)
         for seed in range(args.seeds):
             train(name, seed, args.limit, args.tune, result)
-        results.append(result)
+        results[name] = result
         print(row(result), flush=True)
+        if args.results:
+            Path(args.results).write_text(json.dumps([asdict(result) for result in results.values()], indent=1))
     if args.picture and not args.tune:
-        save(args.picture, pareto, {result.name: point(result) for result in results})
+        save(args.picture, pareto, {name: point(result) for name, result in results.items()})
 
 
 if __name__ == "__main__":

@@ -434,7 +434,7 @@ print("textbook:", np.convolve(line, kernel, "valid"), "ours:", np.correlate(lin
 #
 # ## What next
 #
-# Lesson 10 builds a network of such layers and looks at what they see.
+# [Lesson 10](10_a_conv_net_you_can_look_inside.ipynb) builds a network of such layers and looks at what they see.
 #
 # To read: Chellapilla, Puri & Simard 2006, *High Performance Convolutional Neural Networks for Document Processing*,
 # section 3 (im2col); Dumoulin & Visin 2016, [*A guide to convolution arithmetic*](https://arxiv.org/abs/1603.07285),

@@ -21,7 +21,7 @@ LEVELS = [
     ["plots", "train", "cost", "callbacks"],
     ["compress"],
     ["config", "experiment"],
-    ["lessons", "commands", "inspection", "cli", "__main__"],
+    ["lessons", "commands", "compression", "inspection", "cli", "__main__"],
 ]
 """Top-level modules, the lowest first; within a level a module may import those that stand before it."""
 

@@ -15,6 +15,7 @@ import pytest
 from tinydl.checkpoint import load_weights
 from tinydl.cli import build_parser, main
 from tinydl.commands import COMMANDS
+from tinydl.compression import COMPRESSION
 from tinydl.config import RunConfig
 from tinydl.inspection import INSPECTION
 
@@ -144,6 +145,8 @@ def test_options(options, tmp_path, capsys):
         (["train", "--epochs", "0"], "epochs must be at least 1, got 0"),
         (["train", "--lr", "nan"], "lr must be positive, got nan"),
         (["train", "--dropout", "1.5"], "dropout must be in [0, 1], got 1.5"),
+        (["train", "--model", "resnet18", "--width", "0"], "width must be positive, got 0.0"),
+        (["train", "--width", "0.5"], "width does not apply to convnet, got 0.5; its channels are fixed"),
         (["train", "--resume", "nowhere"], "nowhere"),
         (["train", "--threads", "0"], "got 0"),
         (["evaluate", "nowhere"], "nowhere"),
@@ -171,7 +174,7 @@ def test_usage_errors_and_help():
     assert run().returncode == 2
     help_text = run("--help").stdout
     assert "examples:" in help_text
-    assert all(name in help_text for name in COMMANDS | INSPECTION)
+    assert all(name in help_text for name in COMMANDS | COMPRESSION | INSPECTION)
     assert re.fullmatch(r"tinydl \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
@@ -211,11 +214,11 @@ def started(monkeypatch):
     """The command lines that would have been run."""
     calls = []
 
-    def run_it(command, cwd, check):
+    def run_it(command, cwd):
         calls.append((command[1:], str(cwd)))
-        return subprocess.CompletedProcess(command, 7)
+        return 7
 
-    monkeypatch.setattr("tinydl.commands.subprocess.run", run_it)
+    monkeypatch.setattr("tinydl.commands.run_in_front", run_it)
     return calls
 
 

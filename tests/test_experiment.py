@@ -21,6 +21,11 @@ def test_any_network_of_the_zoo_takes_digits(name):
     assert {layer.p for layer in model.modules() if isinstance(layer, nn.Dropout)} == {0.125}
 
 
+def test_networks_can_be_made_narrow():
+    wide, narrow = (make_model(RunConfig(model="mobilenet_v1", width=width)) for width in (None, 0.25))
+    assert sum(p.numel() for p in narrow.parameters()) < sum(p.numel() for p in wide.parameters()) / 10
+
+
 def test_other_names_are_refused():
     with pytest.raises(ValueError, match=r"model must be one of .*mobilenet_v2.*; got 'resnet99'"):
         RunConfig(model="resnet99")

@@ -104,6 +104,20 @@ def test_an_epochs_last_gradients_are_not_carried_over():
     assert all(p.grad is None for p in model.parameters())
 
 
+def test_callbacks_see_the_gradients_that_the_optimizer_uses():
+    model = nn.Linear(2, 3)
+    norms, steps = [], []
+
+    class Look(Callback):
+        def on_gradients(self, trainer):
+            norms.append(np.sqrt(sum(float((p.grad.data**2).sum()) for p in trainer.model.parameters())))
+            steps.append(trainer.step)
+
+    fit(model, loader(80, batch_size=16), epochs=1, accumulate=2, clip=0.01, callbacks=[Look()])
+    assert steps == [2, 4, 5]
+    assert norms == pytest.approx([0.01] * 3, rel=1e-3)
+
+
 def test_clip_and_penalty():
     model = nn.Linear(2, 3)
     norms = []

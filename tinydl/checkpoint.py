@@ -15,6 +15,7 @@ import numpy as np
 
 from tinydl import random
 from tinydl.nn.module import Module
+from tinydl.nn.parameter import mask_name
 from tinydl.optim.state import differences, refuse, spec
 from tinydl.packing import pack, unpack
 from tinydl.shapes import Array
@@ -145,10 +146,10 @@ def restore(state: Mapping[str, Any], **parts: Stateful | None) -> Any:
         try:
             lines = _load_all(state, given)
         except BaseException:
-            _load_all(before, given)
+            _put_back(before, given)
             raise
         if lines:
-            _load_all(before, given)
+            _put_back(before, given)
     if lines:
         raise CheckpointError("the state cannot be restored:\n" + "\n".join(lines))
     return state["extra"]
@@ -161,6 +162,16 @@ def _given(parts: Mapping[str, Stateful | None]) -> dict[str, Stateful]:
         if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
             raise TypeError(f"{name} must have state_dict and load_state_dict, {type(part).__name__} has not")
     return given
+
+
+def _put_back(before: Mapping[str, Any], parts: Mapping[str, Stateful]) -> None:
+    """Load what the parts had before, without the masks that have come since."""
+    for name, part in parts.items():
+        if isinstance(part, Module):
+            for path, p in part.named_parameters():
+                if mask_name(path) not in before[name]:
+                    p.mask = None
+    _load_all(before, parts)
 
 
 def _load_all(state: Mapping[str, Any], parts: Mapping[str, Stateful]) -> list[str]:
@@ -181,7 +192,7 @@ def _load_all(state: Mapping[str, Any], parts: Mapping[str, Stateful]) -> list[s
 def _load(part: Stateful, state: Any) -> None:
     """Load `state` into `part`. A Module alone would round float64 weights to float32: here dtypes must agree."""
     if isinstance(part, Module):
-        refuse(type(part).__name__, differences(_specs(part.state_dict()), _specs(state)))
+        refuse(type(part).__name__, differences(_specs(part.state_to_fill(state)), _specs(state)))
     part.load_state_dict(state)
 
 

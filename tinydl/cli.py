@@ -1,4 +1,4 @@
-"""The command line: `tinydl train`, `evaluate`, `predict`, `summary`, `profile`, `zoo`, `warmup`, `data`, `lessons`."""
+"""The command line: `tinydl train`, `evaluate`, `predict`, `compress`, `summary`, `profile`, `zoo`, and a few more."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from collections.abc import Sequence
 
 from tinydl import __version__, zoo
 from tinydl.commands import COMMANDS
+from tinydl.compress.recipe import STEPS
+from tinydl.compression import COMPRESSION
 from tinydl.config import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, RunConfig
 from tinydl.data import DATASETS
 from tinydl.inspection import INSPECTION
 
 _DEFAULTS = RunConfig()
+
+_RUN = "a run's folder (default: the newest under runs/)"
 
 _EXAMPLES = """\
 examples:
@@ -23,6 +27,7 @@ examples:
   tinydl train --optimizer sgd --schedule cosine --lr 0.1 --weight-decay 5e-4
   tinydl train --resume runs/convnet-auto-seed0  go on where a run was interrupted
   tinydl predict four.png nine.png               what the newest run sees in pictures
+  tinydl compress --recipe "prune 0.9, finetune 2, share 5, finetune 1, code"
   tinydl zoo                                     the networks there are, beside what their papers say
   tinydl summary mobilenet_v2                    layers, parameters, multiply-adds, memory
   tinydl profile mobilenet_v2 --batch 8          milliseconds a layer, forward and backward
@@ -40,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(argv)
     try:
-        code: int = (COMMANDS | INSPECTION)[args.command](args)
+        code: int = (COMMANDS | COMPRESSION | INSPECTION)[args.command](args)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -66,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tinydl {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_train(commands)
+    _add_compress(commands)
     _add_inspection(commands)
     _add_others(commands)
     for command in commands.choices.values():
@@ -97,6 +103,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     setting("data", str, "what to train on; auto is MNIST, or synthetic where it cannot be had", DATASETS)
     setting("model", str, "the network; those of the literature get their stem for small images", zoo.names())
+    setting("width", float, "factor of the network's channels, for networks that have one (default: 1)")
     setting("epochs", int, "how often to go through the images")
     setting("batch_size", int, "images a step")
     setting("optimizer", str, "the update rule", OPTIMIZERS)
@@ -119,6 +126,23 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--name", default=None, help="name of the run's folder (default: model, data and seed)")
     parser.add_argument("--resume", default=None, metavar="RUN", help="go on with an interrupted run, bit for bit")
     parser.add_argument("--quiet", action="store_true", default=False, help="no progress bar")
+    _engine_options(parser)
+
+
+def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "\n".join(f"  {word:10} {what}" for word, (_, what) in STEPS.items())
+    parser = commands.add_parser(
+        "compress",
+        help="make a trained network smaller, and keep a ledger of what each step costs and saves",
+        epilog=f"steps of a recipe:\n{words}\n\nexample:\n  prune 0.9, finetune 2 lr=0.001, share 5, finetune 1, code",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", nargs="?", help=_RUN)
+    parser.add_argument("--recipe", required=True, help="steps separated by commas, or a file with a step a line")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where the results go (default: compressed/ in the run's folder)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
     _engine_options(parser)
 
 
@@ -151,15 +175,14 @@ def _network_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_others(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    run_help = "a run's folder (default: the newest under runs/)"
     parser = commands.add_parser("evaluate", help="test a trained run again")
-    parser.add_argument("run", nargs="?", help=run_help)
+    parser.add_argument("run", nargs="?", help=_RUN)
     parser.add_argument("--data", choices=DATASETS, help="test on this instead (default: the run's own data)")
     _engine_options(parser)
 
     parser = commands.add_parser("predict", help="say which digit pictures show")
     parser.add_argument("images", nargs="+", help="PNG pictures of one digit each, dark on light or light on dark")
-    parser.add_argument("--run", help=run_help)
+    parser.add_argument("--run", help=_RUN)
     _engine_options(parser)
 
     parser = commands.add_parser("warmup", help="compile all kernels now, so that training starts at once")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from argparse import Namespace
@@ -17,6 +16,7 @@ from tinydl import checkpoint, kernels
 from tinydl.config import MODELS, RunConfig
 from tinydl.data import ImageDataset, cache_folder, load, normalize_digit
 from tinydl.experiment import Experiment, make_model, make_optimizer, test_loader
+from tinydl.interrupts import run_in_front
 from tinydl.kernels.threads import set_num_threads
 from tinydl.lessons.shelf import copy_to, notebooks
 from tinydl.nn import Module
@@ -92,8 +92,8 @@ def load_run(path: Path) -> tuple[RunConfig, Module]:
     return config, model
 
 
-def _latest_run(path: str | None) -> Path:
-    """Return `path`, or the folder under runs/ that was written last."""
+def latest_run(path: str | None) -> Path:
+    """Return `path`, or the folder under runs/ that was written last. Raises: FileNotFoundError when there is none."""
     if path is not None:
         return Path(path)
     found = sorted(Path("runs").glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)
@@ -105,7 +105,7 @@ def _latest_run(path: str | None) -> Path:
 def evaluate_run(args: Namespace) -> int:
     """Test a trained run again and print loss and accuracy."""
     set_engine(args)
-    path = _latest_run(args.run)
+    path = latest_run(args.run)
     config, model = load_run(path)
     config = replace(config, data=args.data or config.data)
     _, test = load(config.data)
@@ -121,7 +121,7 @@ def predict(args: Namespace) -> int:
     from matplotlib.image import imread
 
     pictures = [normalize_digit(imread(name)) for name in args.images]
-    _, model = load_run(_latest_run(args.run))
+    _, model = load_run(latest_run(args.run))
     batch = np.stack([ImageDataset.standard()(picture) for picture in pictures])
     with evaluating(model):
         shares = softmax(model(Tensor(batch)), 1).data
@@ -178,7 +178,7 @@ def lessons(args: Namespace) -> int:
         print(f"to open them: {sys.executable} -m pip install jupyterlab, then once more: tinydl lessons {folder}")
         return 0
     command = [sys.executable, "-m", "jupyterlab", *args.jupyter, notebooks()[0].name]
-    return subprocess.run(command, cwd=folder, check=False).returncode
+    return run_in_front(command, folder)
 
 
 COMMANDS: dict[str, Any] = {

@@ -30,6 +30,7 @@ class RunConfig:
     Attributes:
         data: "auto", "mnist", "fashion-mnist" or "synthetic".
         model: any of `zoo.names()`; those made for larger images get their stem for small ones.
+        width: factor of the network's channels, if it has one; None for the network's own.
         epochs, batch_size: how often to go through the data, in pieces of how many images.
         optimizer, schedule: of `OPTIMIZERS` and `SCHEDULES`.
         lr: the peak learning rate; None for the optimizer's default in `LEARNING_RATES`.
@@ -52,6 +53,7 @@ class RunConfig:
 
     data: str = "auto"
     model: str = "convnet"
+    width: float | None = None
     epochs: int = 5
     batch_size: int = 128
     optimizer: str = "adam"
@@ -83,8 +85,10 @@ class RunConfig:
         for name in ("momentum", "label_smoothing", "ema"):
             self._check(name, lambda v: 0 <= v < 1, "in [0, 1)")
         self._check("dropout", lambda v: 0 <= v <= 1, "in [0, 1]")
-        for name in ("lr", "clip"):
+        for name in ("lr", "clip", "width"):
             self._check(name, lambda v: 0 < v < float("inf"), "positive")
+        if self.width is not None and "width" not in zoo.options(self.model):
+            raise ValueError(f"width does not apply to {self.model}, got {self.width}; its channels are fixed")
 
     def _check(self, name: str, fits: Any, needed: str) -> None:
         value = getattr(self, name)

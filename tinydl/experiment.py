@@ -10,17 +10,16 @@ import numpy as np
 
 from tinydl import checkpoint, zoo
 from tinydl.callbacks import Average, Checkpoint, CSVLog, EarlyStopping, Progress, Schedule
+from tinydl.compress.prune import L1Penalty
 from tinydl.config import RunConfig
 from tinydl.data import DataLoader, ImageDataset, Subset, load, random_split
 from tinydl.data.transforms import Compose, Cutout, ElasticDeformation, RandomAffine
 from tinydl.nn import Module
 from tinydl.nn.functional import cross_entropy
-from tinydl.ops import abs as absolute
 from tinydl.ops import softmax
 from tinydl.optim import EMA, SGD, Adam, AdamW, Optimizer, RMSprop, lr_scheduler
 from tinydl.plots import confusion, curves, mistakes, save
 from tinydl.random import manual_seed
-from tinydl.tensor import Tensor
 from tinydl.train import Callback, Evaluation, Trainer, evaluate
 
 EVALUATION_BATCH = 500
@@ -28,8 +27,10 @@ EVALUATION_BATCH = 500
 
 def make_model(config: RunConfig) -> Module:
     """Return the network of `config` for digits of one channel, freshly initialised from the default generator."""
-    small = {"small": True} if "small" in zoo.options(config.model) else {}
-    return zoo.build(config.model, num_classes=10, in_channels=1, dropout=config.dropout, **small)
+    settings: dict[str, Any] = {"small": True} if "small" in zoo.options(config.model) else {}
+    if config.width is not None:
+        settings["width"] = config.width
+    return zoo.build(config.model, num_classes=10, in_channels=1, dropout=config.dropout, **settings)
 
 
 def make_optimizer(config: RunConfig, model: Module) -> Optimizer:
@@ -86,20 +87,22 @@ def augmentation(name: str) -> list[Any]:
     return [step for kind, steps in kinds.items() if name in (kind, "all") for step in steps]
 
 
-def l1_penalty(factor: float) -> Callable[[Module], Tensor] | None:
-    """Return the function model ↦ factor · Σ|w| over weights with two or more axes; None for factor 0."""
-    if not factor:
-        return None
+def split(train: ImageDataset, config: RunConfig) -> tuple[DataLoader, DataLoader]:
+    """Return loaders of the training images (shuffled, augmented) and of those that `config` holds out.
 
-    def penalty(model: Module) -> Tensor:
-        total: Any = 0.0
-        for p in model.parameters():
-            if p.ndim > 1:
-                total = total + absolute(p).sum()
-        result: Tensor = total * factor
-        return result
-
-    return penalty
+    Raises: ValueError when `config.limit` leaves fewer than 5 images.
+    """
+    n = len(train) if config.limit is None else min(config.limit, len(train))
+    held_out = min(config.validation, n // 5)
+    if held_out < 1:
+        raise ValueError(f"limit must leave at least 5 images to split, got {n}")
+    order = np.random.default_rng(config.seed)
+    fit, held, _ = random_split(train, [n - held_out, held_out, len(train) - n], order)
+    steps = augmentation(config.augment)
+    if steps:
+        seen = train.with_transform(Compose([train.standard(), *steps]))
+        fit = type(fit)(seen, fit.indices)
+    return DataLoader(fit, config.batch_size, shuffle=True), DataLoader(held, EVALUATION_BATCH)
 
 
 class Experiment:
@@ -122,7 +125,7 @@ class Experiment:
         manual_seed(config.seed)
         train, self.test = load(config.data, say=say)
         self.data_name = type(train).__name__
-        self.loader, self.validation = self._split(train)
+        self.loader, self.validation = split(train, config)
         self.model = make_model(config)
         self.optimizer = make_optimizer(config, self.model)
         steps = config.epochs * -(-len(self.loader) // config.accumulate)
@@ -134,24 +137,9 @@ class Experiment:
             lambda y, target: cross_entropy(y, target, label_smoothing=config.label_smoothing),
             config.clip,
             config.accumulate,
-            l1_penalty(config.l1),
+            L1Penalty(config.l1, types=(Module,)) if config.l1 else None,
             self._callbacks(),
         )
-
-    def _split(self, train: ImageDataset) -> tuple[DataLoader, DataLoader]:
-        """Return loaders of the training images (shuffled, augmented) and of those held out."""
-        config = self.config
-        n = len(train) if config.limit is None else min(config.limit, len(train))
-        held_out = min(config.validation, n // 5)
-        if held_out < 1:
-            raise ValueError(f"limit must leave at least 5 images to split, got {n}")
-        order = np.random.default_rng(config.seed)
-        fit, held, _ = random_split(train, [n - held_out, held_out, len(train) - n], order)
-        steps = augmentation(config.augment)
-        if steps:
-            seen = train.with_transform(Compose([train.standard(), *steps]))
-            fit = type(fit)(seen, fit.indices)
-        return DataLoader(fit, config.batch_size, shuffle=True), DataLoader(held, EVALUATION_BATCH)
 
     def _callbacks(self) -> list[Callback]:
         """Averaging and the schedule act before what reports and saves."""

@@ -12,7 +12,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from tinydl.kernels.buffers import is_fresh
+from tinydl import kernels
+from tinydl.kernels.buffers import are_large, is_fresh
 
 _numbers = count()
 
@@ -116,7 +117,8 @@ class Arrival:
         if self.ours:
             self.gradient += gradient
         else:
-            self.gradient = self.gradient + gradient
+            large = are_large(self.gradient, gradient)
+            self.gradient = kernels.add(self.gradient, gradient) if large else self.gradient + gradient
             self.ours = isinstance(self.gradient, np.ndarray)
 
 

@@ -43,6 +43,9 @@ class Callback:
     def on_fit_start(self, trainer: Trainer) -> None:
         """Before the first step of `fit` (also when it goes on from a checkpoint)."""
 
+    def on_gradients(self, trainer: Trainer) -> None:
+        """Before each optimizer step, with the gradients that it is going to use."""
+
     def on_step_end(self, trainer: Trainer) -> None:
         """After each batch; an optimizer step has been made unless gradients are still being accumulated."""
 
@@ -246,6 +249,7 @@ class Trainer:
         if self.stepped:
             if self.clip is not None:
                 clip_grad_norm_(self.model.parameters(), self.clip)
+            self._call("on_gradients")
             self.optimizer.step()
             self.optimizer.zero_grad()
         self.tally.add(value, y.data, target.data)

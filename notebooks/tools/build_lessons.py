@@ -1,14 +1,16 @@
 """Make the notebooks from their scripts: `python notebooks/tools/build_lessons.py [3 4 …]`.
 
 Cells go from `NN_slug.py` to `NN_slug.ipynb` by jupytext, which keeps the ids of cells that are there; they run from a
-clean kernel in an empty folder; what belongs to this machine or moment is taken out; and unless the lesson keeps every
-rule of `lesson_rules.py`, the complaints are printed and the exit code is 1.
+clean kernel in an empty folder; what belongs to this machine or moment is taken out; pictures are made small; and
+unless the lesson keeps every rule of `lesson_rules.py`, the complaints are printed and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from lesson_files import lessons
 from lesson_rules import Lesson, complaints
+from PIL import Image
 from run_lessons import execute, outputs
 
 _LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
 _LIMIT_SECONDS = 600
+_COLOURS = 256
 
 
 def synced(script: Path) -> Any:
@@ -43,6 +47,16 @@ def clean(notebook: Any) -> None:
         cell.metadata = nbformat.from_dict({})
     for output in outputs(notebook):
         output.get("metadata", {}).clear()
+        if "image/png" in output.get("data", {}):
+            output.data["image/png"] = small(output.data["image/png"])
+
+
+def small(png: str) -> str:
+    """Return a picture with a palette: a third of the bytes, and no colour that an eye could tell from what it was."""
+    image = Image.open(BytesIO(base64.b64decode(png))).convert("RGB")
+    file = BytesIO()
+    image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def build(script: Path) -> list[str]:

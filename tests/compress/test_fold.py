@@ -162,3 +162,11 @@ def test_a_module_may_name_its_pairs():
     assert isinstance(folded.second, nn.Identity)
     assert isinstance(folded.third, nn.BatchNorm2d)
     assert_same_results(model, folded, image(2, 2, 3, 3))
+
+
+def test_masks_stay_with_the_weights():
+    model = lived_in(nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)))
+    model[0].weight.mask = np.random.default_rng(0).random((3, 2, 3, 3)) < 0.5
+    folded = fold_batch_norm(model)
+    np.testing.assert_array_equal(folded[0].weight.mask.data, model[0].weight.mask.data)
+    np.testing.assert_array_equal(folded[0].weight.data != 0, model[0].weight.mask.data)

@@ -18,7 +18,8 @@ few = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck
 
 PARAMETERS = {"leaky_relu": (0.1,), "elu": (1.3,), "swish": (1.5,), "softplus": (1.5, 20.0)}
 KEEP_OUTPUT = {"relu", "sigmoid", "tanh"}
-FORWARD = [name for name in reference.__all__ if not name.endswith("_grad") and name != "scale_mask"]
+OTHERS = {"scale_mask", "hard_swish_in_place", "swish_in_place"}
+FORWARD = [name for name in reference.__all__ if not name.endswith("_grad") and name not in OTHERS]
 GRADIENTS = [name for name in reference.__all__ if name.endswith("_grad")]
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1e30, 1e-30, 6.0, 3.0, -3.0, 88.0, -88.0, -104.0, -700.0, 13.3]
 
@@ -98,7 +99,7 @@ def test_the_slope_at_a_kink_is_the_one_promised(kernels: ModuleType, name: str,
     np.testing.assert_allclose(got, [2 * slope], rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", reference.__all__)
+@pytest.mark.parametrize("name", [name for name in reference.__all__ if not name.endswith("_in_place")])
 @few
 @given(x=_numbers(), seed=st.integers(0, 99))
 def test_twins_agree_in_every_layout(lay_out: LayOut, name: str, x: np.ndarray, seed: int) -> None:
@@ -201,3 +202,14 @@ def test_layouts_add_no_specialisations(lay_out: LayOut) -> None:
     if not hasattr(loop, "signatures"):
         pytest.skip("kernels run interpreted")
     assert len(loop.signatures) == 2
+
+
+@pytest.mark.parametrize("name, parameters", [("hard_swish", ()), ("swish", (1.5,))])
+def test_in_place_is_what_the_kernel_makes(
+    kernels: ModuleType, lay_out: LayOut, name: str, parameters: tuple[float, ...]
+) -> None:
+    x = lay_out(np.linspace(-5, 5, 2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)).copy(order="K")
+    for array in (x, x[:, 1:, ::2], np.array(0.5, np.float32)):
+        wanted = getattr(kernels, name)(array, *parameters)
+        assert getattr(kernels, f"{name}_in_place")(array, *parameters) is array
+        np.testing.assert_array_equal(array, wanted)

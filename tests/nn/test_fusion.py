@@ -25,6 +25,9 @@ def networks(rng):
         "conv, relu6": [nn.Conv2d(4, 6, (3, 2), padding=1), nn.ReLU6()],
         "depthwise, norm, relu6": [nn.DepthwiseConv2d(4, 3), settled(nn.BatchNorm2d(4), rng), nn.ReLU6()],
         "groups, norm, relu": [nn.Conv2d(4, 6, 1, groups=2), settled(nn.BatchNorm2d(6), rng), nn.ReLU()],
+        "conv, norm, silu": [nn.Conv2d(4, 6, 3), settled(nn.BatchNorm2d(6), rng), nn.SiLU()],
+        "conv, hardswish": [nn.Conv2d(4, 6, (3, 2)), nn.Hardswish()],
+        "linear, silu": [nn.Flatten(), nn.Linear(4 * 7 * 5, 9), nn.SiLU()],
         "linear, relu": [nn.Flatten(), nn.Linear(4 * 7 * 5, 9), nn.ReLU(), nn.Linear(9, 3)],
     }
 

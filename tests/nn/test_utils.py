@@ -107,3 +107,16 @@ def test_a_vector_of_another_length_changes_nothing(shape):
     with pytest.raises(ValueError, match=r"vec must have shape \(13,\)"):
         vector_to_parameters(Tensor(np.zeros(shape, np.float32)), model.parameters())
     np.testing.assert_array_equal(parameters_to_vector(model.parameters()).data, before)
+
+
+def test_gradients_of_pruned_weights_do_not_count_in_the_norm():
+    (p,) = parameters([3.0, 4.0, 12.0])
+    p.mask = [True, True, False]
+    assert clip_grad_norm_([p], 1.0).item() == 5
+
+
+def test_a_vector_goes_through_the_masks():
+    p = nn.Parameter(np.ones(3, np.float32))
+    p.mask = [True, False, True]
+    vector_to_parameters(Tensor([5.0, 6.0, 7.0]), [p])
+    assert p.tolist() == [5, 0, 7]

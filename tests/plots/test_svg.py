@@ -53,6 +53,7 @@ def test_everything_lies_inside_the_picture():
 
 def test_the_same_boxes_give_the_same_bytes():
     assert str(draw([LEAF, RESULT])) == str(draw([LEAF, RESULT]))
+    assert repr(draw([LEAF, RESULT])) == repr(draw([LEAF, RESULT]))
     moved = [LEAF._replace(key=77), RESULT._replace(inputs=[Input(77, "a"), Input(77, "b")])]
     assert str(draw(moved)) == str(draw([LEAF, RESULT]))
 

@@ -21,9 +21,10 @@ def fold_batch_norm(model: M) -> M:
     W'[o] = a[o] · W[o],  b'[o] = a[o] · (b[o] − mean[o]) + β[o],  a[o] = γ[o] / √(var[o] + ε)
 
     with the running mean and variance. Each norm that is folded becomes an `Identity`, so that other layers keep their
-    names; its convolution has a bias from then on. What is folded: a BatchNorm2d right behind a Conv2d in a
-    `Sequential`, and the pairs {convolution: norm} of a module that names its attributes in `norm_after`. What stays: a
-    norm without running statistics, and whatever belongs to a convolution that is used in several places.
+    names; its convolution has a bias from then on, and its weight the mask that it had. What is folded: a BatchNorm2d
+    right behind a Conv2d in a `Sequential`, and the pairs {convolution: norm} of a module that names its attributes in
+    `norm_after`. What stays: a norm without running statistics, and whatever belongs to a convolution that is used in
+    several places.
 
     The results agree with the model's own to rounding. The copy is not for training: nothing is normalised any more.
 
@@ -72,5 +73,7 @@ def _fold(conv: Conv2d, norm: BatchNorm2d) -> None:
     if norm.bias is not None:
         bias = bias + norm.bias.data
     dtype = conv.weight.dtype
-    conv.weight = Parameter((conv.weight.data * gain[:, None, None, None]).astype(dtype), conv.weight.requires_grad)
-    conv.bias = Parameter(bias.astype(dtype), conv.weight.requires_grad)
+    mask, learned = conv.weight.mask, conv.weight.requires_grad
+    conv.weight = Parameter((conv.weight.data * gain[:, None, None, None]).astype(dtype), learned)
+    conv.weight.mask = mask
+    conv.bias = Parameter(bias.astype(dtype), learned)

@@ -25,6 +25,7 @@ from tinydl.nn.container import ModuleDict, ModuleList, Residual, Sequential
 from tinydl.nn.conv import Conv2d, ConvTranspose2d, DepthwiseConv2d, PointwiseConv2d
 from tinydl.nn.dropout import Dropout, Dropout2d, DropPath
 from tinydl.nn.embedding import Embedding
+from tinydl.nn.fusion import in_turn
 from tinydl.nn.linear import Flatten, Identity, Linear, Unflatten
 from tinydl.nn.loss import (
     BCEWithLogitsLoss,
@@ -100,6 +101,7 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "functional",
+    "in_turn",
     "init",
     "utils",
 ]

@@ -7,19 +7,19 @@ own, batch norm is in evaluation with running statistics, all arrays have one dt
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinydl.modes import mode
-from tinydl.nn.activation import ReLU, ReLU6
+from tinydl.nn.activation import Hardswish, ReLU, ReLU6, SiLU
 from tinydl.nn.conv import Conv2d
 from tinydl.nn.linear import Linear
 from tinydl.nn.module import Module
 from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
 from tinydl.ops.geometry import convolution
-from tinydl.ops.inference import conv2d_clamped, linear_clamped
+from tinydl.ops.inference import conv2d_clamped, hard_swish_in_place, linear_clamped, silu_in_place
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 
@@ -28,27 +28,43 @@ Bounds = tuple[float, float]
 CLAMPS: dict[type[Module], Bounds] = {ReLU: (0.0, math.inf), ReLU6: (0.0, 6.0)}
 """The activations that are a clamp, with its bounds."""
 
+CURVES: dict[type[Module], Callable[[Any], Any]] = {Hardswish: hard_swish_in_place, SiLU: silu_in_place}
+"""The activations that are written over what they are given, so that no second array as large is needed."""
+
 
 class Group(NamedTuple):
-    """A convolution or linear layer, with the batch norm and the clamp that follow it, if they do."""
+    """A convolution or linear layer, with the batch norm and the clamp or curve that follow it, if they do."""
 
     layer: Any
     norm: Any
     bounds: Bounds | None
+    curve: Callable[[Any], Any] | None = None
 
     @property
     def size(self) -> int:
         """How many modules these are."""
-        return 1 + (self.norm is not None) + (self.bounds is not None)
+        return 1 + (self.norm is not None) + (self.bounds is not None or self.curve is not None)
+
+
+def in_turn(input: Any, *modules: Module) -> Any:
+    """Return what the modules make of x, one called after the other, as a `Sequential` of them would.
+
+    `in_turn(x, conv, norm, relu)` is `relu(norm(conv(x)))` in one kernel where that is possible.
+
+    >>> in_turn(np.array([-1.0, 2.0]), ReLU(), ReLU6())
+    array([0., 2.])
+    """
+    return run(modules, input)
 
 
 def run(modules: Sequence[Module], x: Any) -> Any:
-    """Return what the modules make of x, one called after the other."""
+    """Return what the modules make of x; see the head of this file for what runs as one kernel."""
     if mode.recording or not isinstance(x, Tensor):
         return _run_recorded(modules, x)
     for group, members in groups(modules):
         if group.size > 1 and _fits(group, x):
             x = _fused_conv(group, x) if isinstance(group.layer, Conv2d) else _fused_linear(group, x)
+            x = x if group.curve is None else group.curve(x)
         else:
             for module in members:
                 x = module(x)
@@ -98,8 +114,9 @@ def _group(modules: Sequence[Module], i: int) -> Group:
     conv, linear = _computes_as(layer, Conv2d), _computes_as(layer, Linear)
     norm = rest[0] if conv and rest and _is_fixed_norm(rest[0]) else None
     rest = rest[1:] if norm is not None else rest
-    clamps = (conv or linear) and rest and rest[0]._hooks is None
-    return Group(layer, norm, CLAMPS.get(type(rest[0])) if clamps else None)
+    if not (conv or linear) or not rest or rest[0]._hooks is not None:
+        return Group(layer, norm, None)
+    return Group(layer, norm, CLAMPS.get(type(rest[0])), CURVES.get(type(rest[0])))
 
 
 def _computes_as(module: Module, kind: type[Module]) -> bool:
@@ -119,7 +136,7 @@ def _is_fixed_norm(module: Any) -> bool:
 
 def _fits(group: Group, x: Tensor) -> bool:
     """Tell whether shapes and dtypes are such that the fused kernel may trust them."""
-    layer, norm, _ = group
+    layer, norm = group.layer, group.norm
     arrays = [layer.weight, layer.bias]
     if norm is not None:
         arrays += [norm.running_mean, norm.running_var, norm.weight, norm.bias]
@@ -136,12 +153,12 @@ def _fused_linear(group: Group, x: Tensor) -> Any:
 
 
 def _fused_conv(group: Group, x: Tensor) -> Any:
-    layer, norm, bounds = group
+    layer, norm = group.layer, group.norm
     geometry = convolution(
         x.shape, layer.weight.shape, x.dtype.itemsize, layer.stride, layer.padding, layer.dilation, layer.groups
     )
     bias, scale = (layer.bias, None) if norm is None else _folded(layer, norm)
-    return conv2d_clamped(x, layer.weight, bias, scale, *geometry[:4], *(bounds or (-math.inf, math.inf)))
+    return conv2d_clamped(x, layer.weight, bias, scale, *geometry[:4], *(group.bounds or (-math.inf, math.inf)))
 
 
 @np.errstate(all="ignore")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Self
 
 import numpy as np
 
 from tinydl.nn.display import as_html, as_text
 from tinydl.nn.hooks import Handle, Hook, Hooks
-from tinydl.nn.parameter import Parameter
+from tinydl.nn.parameter import Parameter, mask_name
 from tinydl.nn.state import LoadResult, compare, misfits, plain_arrays
 from tinydl.tensor import Tensor
 
@@ -37,6 +37,7 @@ class Module:
     training: bool
     _buffers: dict[str, bool]  # name of a buffer -> whether it is saved
     _hooks: Hooks | None = None
+    _frozen: bool = False  # never in training mode
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the instance with what every module has; in `__new__`, so that no subclass can forget it."""
@@ -153,6 +154,9 @@ class Module:
     def _own_parameters(self) -> list[tuple[str, Any]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
 
+    def _own_masks(self) -> list[tuple[str, Any]]:
+        return [(mask_name(name), p.mask) for name, p in self._own_parameters() if p.mask is not None]
+
     def _own_buffers(self, saved_only: bool = False) -> list[tuple[str, Any]]:
         held = [(name, vars(self).get(name)) for name, saved in self._buffers.items() if saved or not saved_only]
         return [(name, value) for name, value in held if value is not None and not isinstance(value, Parameter)]
@@ -171,9 +175,12 @@ class Module:
     # ---- modes and conversions
 
     def train(self, mode: bool = True) -> Self:
-        """Put this module and all inside it in training mode (or, with False, in evaluation mode)."""
+        """Put this module and all inside it in training mode (or, with False, in evaluation mode).
+
+        Modules that `tinydl.compress.freeze` has frozen stay in evaluation mode.
+        """
         for module in self.modules():
-            module.training = bool(mode)
+            module.training = bool(mode) and not module._frozen
         return self
 
     def eval(self) -> Self:
@@ -229,15 +236,31 @@ class Module:
     # ---- saving and loading
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
-        """Return {dotted name: Tensor} of parameters and persistent buffers: detached, but the same memory."""
+        """Return {dotted name: Tensor} of parameters, masks, persistent buffers: detached, but the same memory.
+
+        The mask of a parameter has its name with `_mask` behind it.
+        """
         return {
             _dotted(path, name): value.detach()
             for path, module in self.named_modules(prefix.removesuffix("."), remove_duplicate=False)
-            for name, value in module._own_parameters() + module._own_buffers(saved_only=True)
+            for name, value in module._own_parameters() + module._own_masks() + module._own_buffers(saved_only=True)
         }
+
+    def state_to_fill(self, given: Container[str]) -> dict[str, Tensor]:
+        """Return `state_dict()` and, for masks `given` of parameters that have none, masks that let all live."""
+        new = {name: Tensor(np.ones(p.shape, np.bool_)) for name, p in self._new_masks(given).items()}
+        return self.state_dict() | new
+
+    def _new_masks(self, given: Container[str]) -> dict[str, Parameter]:
+        """Return the parameters without a mask for which one is `given`, by the mask's name."""
+        own, named = self.state_dict(), self.named_parameters(remove_duplicate=False)
+        return {mask: p for name, p in named if (mask := mask_name(name)) in given and mask not in own}
 
     def load_state_dict(self, state_dict: Any, strict: bool = True) -> LoadResult:
         """Copy a `state_dict` (values Tensors or arrays) into the parameters and buffers, each keeping its dtype.
+
+        The masks of a pruned network come along into one that has none. The other way round, into a pruned network, a
+        state without masks is refused as incomplete; without `strict` it is loaded through the masks that are there.
 
         Args:
             state_dict: a mapping with the names of this module's `state_dict`.
@@ -247,7 +270,8 @@ class Module:
 
         Raises: ValueError listing every difference in names, shapes and kinds of dtype, with nothing changed.
         """
-        given, own = plain_arrays(state_dict), self.state_dict()
+        given = plain_arrays(state_dict)
+        new, own = self._new_masks(given), self.state_to_fill(given)
         result, lines = compare(own, given), misfits(own, given)
         if strict:
             lines = [
@@ -260,6 +284,10 @@ class Module:
         for name, array in given.items():
             if name in own:
                 own[name].copy_(array)
+        for name, p in new.items():
+            p.mask = own[name]
+        for p in self.parameters():
+            p.mark_changed()
         return result
 
     # ---- hooks

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinydl import ops
+from tinydl.nn.parameter import kept
 from tinydl.options import number
 from tinydl.tensor import Tensor
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradients there are."""
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Return (parameter, gradient) for each that has one."""
     listed = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad for p in listed if p.grad is not None]
+    return [(p, p.grad) for p in listed if p.grad is not None]
 
 
 def clip_grad_norm_(
@@ -28,7 +29,7 @@ def clip_grad_norm_(
     ‖g‖ = (Σ |gᵢ|ᵖ)^(1/p) over all elements of all gradients; g ← g · min(1, max_norm / (‖g‖ + 10⁻⁶)).
 
     Args:
-        parameters: Tensors, or one; those without a gradient do not count.
+        parameters: Tensors, or one; those without a gradient do not count, nor do elements that a mask prunes.
         max_norm: at least 0.
         norm_type: p > 0, or infinity for the largest element.
         error_if_nonfinite: refuse a norm that is NaN or infinite. Without it, as in PyTorch, NaN spreads to every
@@ -46,16 +47,16 @@ def clip_grad_norm_(
     max_norm = number(max_norm, "max_norm", "[0, inf]")
     p = number(norm_type, "norm_type", "(0, inf]")
     gradients = _gradients(parameters)
-    norms = [float(np.linalg.norm(g.data.ravel(order="K"), p)) for g in gradients]
+    norms = [float(np.linalg.norm(kept(owner, g.data).ravel(order="K"), p)) for owner, g in gradients]
     total = float(np.linalg.norm(norms, p)) if norms else 0.0
     if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(f"clip_grad_norm_: the gradients' norm is {total}, and error_if_nonfinite is set")
     factor = max_norm / (total + 1e-6)
     if not factor >= 1.0:
         with np.errstate(invalid="ignore"):
-            for g in gradients:
+            for _, g in gradients:
                 g.mul_(factor)
-    return Tensor(np.asarray(total, gradients[0].dtype if gradients else np.float32))
+    return Tensor(np.asarray(total, gradients[0][1].dtype if gradients else np.float32))
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -70,7 +71,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     tensor([ 1. , -0.5])
     """
     limit = number(clip_value, "clip_value", "[0, inf]")
-    for g in _gradients(parameters):
+    for _, g in _gradients(parameters):
         g.copy_(np.clip(g.data, -limit, limit))
 
 
@@ -102,3 +103,4 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise ValueError(f"vector_to_parameters: vec must have shape ({stops[-1] if listed else 0},), got {vec.shape}")
     for p, part in zip(listed, np.split(vec.data, stops[:-1])):
         p.detach().copy_(part.reshape(p.shape))
+        p.mark_changed()

@@ -14,7 +14,9 @@ from tinydl.op import fused
 from tinydl.ops.conv import cross_correlation
 from tinydl.ops.matmul import linear
 from tinydl.ops.movement import reshape
+from tinydl.ops.piecewise import hardswish
 from tinydl.ops.selection import clamp
+from tinydl.ops.smooth import silu
 from tinydl.shapes import Pair
 
 
@@ -63,3 +65,27 @@ def linear_clamped(x: Any, weight: Any, bias: Any, low: float, high: float) -> A
 def linear_clamped_composed(x: Any, weight: Any, bias: Any, low: float, high: float) -> Any:
     """The same op by op."""
     return clamp(linear(x, weight, bias), low, high)
+
+
+@fused
+def hard_swish_in_place(x: Any) -> Any:
+    """Write hard_swish(x) to x: for a result that nothing else has seen."""
+    return kernels.hard_swish_in_place(x)
+
+
+@hard_swish_in_place.composition
+def hard_swish_composed(x: Any) -> Any:
+    """The same, elsewhere."""
+    return hardswish(x)
+
+
+@fused
+def silu_in_place(x: Any) -> Any:
+    """Write x σ(x) to x: for a result that nothing else has seen."""
+    return kernels.swish_in_place(x, 1.0)
+
+
+@silu_in_place.composition
+def silu_composed(x: Any) -> Any:
+    """The same, elsewhere."""
+    return silu(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tinydl import kernels
 from tinydl.nn.module import Module
+from tinydl.nn.parameter import Parameter, mask_name, zero_pruned
 from tinydl.optim.optimizer import split_names
 from tinydl.optim.state import differences, refuse, spec
 from tinydl.options import number
@@ -22,7 +23,8 @@ class EMA:
 
     a₁ = p₁,  aₜ = d·aₜ₋₁ + (1 − d)·pₜ  with d = decay, or min(decay, (1 + t) / (10 + t)) while warming up
 
-    Buffers (running statistics) are copied, not averaged. Everything keeps its dtype.
+    Buffers (running statistics) are copied, not averaged. Everything keeps its dtype. What a parameter's mask prunes is
+    zero in the average, too, and has forgotten what it was when it comes back.
 
     Args:
         model: a Module, or Tensors, or (name, Tensor) pairs.
@@ -76,6 +78,7 @@ class EMA:
                 kernels.ema_step(self.average[name], tensor.data, decay)
             else:
                 self.average[name][...] = tensor.data
+        self._prune()
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -94,8 +97,13 @@ class EMA:
             self._applied = nested
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a snapshot: settings, the number of updates, and `average` by name (a model's `state_dict`)."""
+        """Return a snapshot: settings, the number of updates, and `average` by name (a model's `state_dict`).
+
+        The masks of the parameters are in it; on the way back they come with the model, not with the average.
+        """
+        self._prune()
         average = {name: array.copy() for name, array in self.average.items()}
+        average |= {mask_name(name): mask.copy() for name, mask in self._masks().items()}
         return {"decay": self.decay, "warmup": self.warmup, "updates": self.updates, "average": average}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -103,13 +111,27 @@ class EMA:
 
         Raises: ValueError listing every difference in settings, names, shapes and dtypes, with nothing changed.
         """
-        refuse("EMA", differences(_outline(self.state_dict()), _outline(state_dict)))
+        masks = {mask_name(name) for name in self._parameters()} - self.average.keys()
+        here, saved = (_outline(state, masks) for state in (self.state_dict(), state_dict))
+        refuse("EMA", differences(here, saved))
         self.updates = int(state_dict["updates"])
-        for name, array in state_dict["average"].items():
-            self.average[name][...] = array
+        for name, array in self.average.items():
+            array[...] = state_dict["average"][name]
 
     def _parameters(self) -> dict[str, Tensor]:
         return dict(self._source.named_parameters()) if isinstance(self._source, Module) else self._source
+
+    def _prune(self) -> None:
+        for name, mask in self._masks().items():
+            zero_pruned(self.average[name], mask)
+
+    def _masks(self) -> dict[str, Array]:
+        """Return the masks of the parameters that have one, by the parameter's name."""
+        return {
+            name: p.mask.data
+            for name, p in self._parameters().items()
+            if isinstance(p, Parameter) and p.mask is not None
+        }
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return parameters and buffers by name, asked anew each time: a layer may put another Tensor in place."""
@@ -133,8 +155,9 @@ def _write(tensors: Mapping[str, Tensor], arrays: Mapping[str, Array]) -> None:
         tensor.mark_changed()
 
 
-def _outline(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what must agree: all but the number of updates and the averages' values."""
+def _outline(state_dict: Mapping[str, Any], masks: Container[str]) -> dict[str, Any]:
+    """Return what must agree: all but the number of updates, the averages' values, and the masks."""
     settings = {name: value for name, value in state_dict.items() if name not in ("updates", "average")}
-    arrays = {f"average[{name!r}]": spec(np.asarray(a)) for name, a in state_dict.get("average", {}).items()}
+    averages = {name: array for name, array in state_dict.get("average", {}).items() if name not in masks}
+    arrays = {f"average[{name!r}]": spec(np.asarray(a)) for name, a in averages.items()}
     return settings | arrays | {"updates": "updates" in state_dict}

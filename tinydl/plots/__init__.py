@@ -9,6 +9,7 @@ from tinydl.plots.expression import graph
 from tinydl.plots.fields import receptive_fields
 from tinydl.plots.figures import save
 from tinydl.plots.history import curves, histories
+from tinydl.plots.sensitivities import sensitivity
 from tinydl.plots.sheets import images, mistakes, worst_mistakes
 from tinydl.plots.svg import SVG
 from tinydl.plots.times import profile
@@ -32,5 +33,6 @@ __all__ = [
     "profile",
     "receptive_fields",
     "save",
+    "sensitivity",
     "worst_mistakes",
 ]

@@ -93,6 +93,9 @@ class SVG:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:  # without an address: notebooks keep it beside the picture
+        return f"<SVG picture of {len(self.text):,} characters>"
+
     def _repr_svg_(self) -> str:
         return self.text
 

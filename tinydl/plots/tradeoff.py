@@ -19,11 +19,13 @@ Points: TypeAlias = Mapping[str, Mapping[str, float]]
 
 _LABELS = {
     "params": "parameters",
+    "nonzero": "non-zero parameters",
     "macs": "multiply-adds (MACs)",
     "accuracy": "accuracy (%)",
     "top1": "ImageNet top-1 (%)",
     "ms": "latency (ms)",
     "bytes": "file (bytes)",
+    "activation": "activations (bytes)",
 }
 _GREY = "0.45"
 

@@ -62,7 +62,7 @@ class ResNet18(nn.Module):
 
     def forward(self, input: Any) -> Any:
         """Return the logits of x."""
-        y = self.maxpool(self.relu(self.bn1(self.conv1(input))))
+        y = nn.in_turn(input, self.conv1, self.bn1, self.relu, self.maxpool)
         y = self.layer4(self.layer3(self.layer2(self.layer1(y))))
         return self.fc(self.dropout(ops.flatten(self.avgpool(y), 1)))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tinydl.kernels import buffers
-from tinydl.kernels.compiled import depthwise, lowering
+from tinydl.kernels.compiled import depthwise, lowering, winograd
+from tinydl.kernels.compiled.dot import dot
 from tinydl.kernels.compiled.geometry import Geometry, Image
-from tinydl.kernels.compiled.layout import channels_last
+from tinydl.kernels.compiled.layout import channels_last, patches_first, taps_first
 from tinydl.kernels.compiled.sums import image_sums
 from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.reference.conv import out_size
@@ -34,12 +34,18 @@ def conv2d(
     """Slide `weight` over x: as in the reference twin."""
     if _is_depthwise(weight.shape, groups):
         return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation, scale, low, high)
+    if x.shape[2:] == weight.shape[2:] == (1, 1) and padding == (0, 0) and groups == 1 and scale is None:
+        # squeeze and excitation: to transpose the weights would take longer than to multiply by them
+        return dot(x[:, :, 0, 0], weight[:, :, 0, 0], bias, low, high)[:, :, None, None]
     seen = channels_last(x)
     geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
-    packed = _pack(weight, groups, (0, 3, 4, 2, 1), seen.dtype, scale)
+    packed = patches_first(weight, groups, seen.dtype, scale)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
+    if winograd.pays(len(x), geometry, geometry.y):
+        winograd.convolve(seen, packed.reshape(9, -1, len(weight)), start, y.transpose(0, 2, 3, 1), padding, low, high)
+    else:
+        lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
     return y
 
 
@@ -53,8 +59,13 @@ def conv2d_input_grad(
     geometry = _geometry(x_shape, weight.shape, stride, padding, dilation, groups)
     n, c, h, w = x_shape
     gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
-    packed = _pack(weight, groups, (0, 3, 4, 1, 2), seen.dtype)
-    lowering.input_grad(DENSE, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
+    packed = taps_first(weight, groups, seen.dtype)
+    if winograd.pays(n, geometry, geometry.x):  # the convolution of g with the weight turned round
+        turned = np.ascontiguousarray(packed.reshape(9, len(weight), c)[::-1])
+        opposite = 2 - padding[0], 2 - padding[1]
+        winograd.convolve(seen, turned, np.zeros(c, seen.dtype), gx.transpose(0, 2, 3, 1), opposite)
+    else:
+        lowering.input_grad(DENSE, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
     return gx
 
 
@@ -71,7 +82,10 @@ def conv2d_weight_grad(
         return lowering.weight_grad(DENSE, channels_last(x), channels_last(g), weight_shape, geometry)
     geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     shape = (groups, kh, kw, c, o // groups)
-    gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
+    if winograd.pays(len(x), geometry, geometry.y):
+        gw = winograd.weight_grad(channels_last(g), channels_last(x), padding).reshape(shape)
+    else:
+        gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
     return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
 
 
@@ -104,19 +118,3 @@ def _geometry(
         c=c,
         o=o // groups,
     )
-
-
-def _pack(
-    weight: Array, groups: int, order: tuple[int, ...], dtype: np.dtype[Any], scale: Array | None = None
-) -> Array:
-    """Return weight as (groups, o, c, kh, kw) with its axes in another order: itself, or in working space.
-
-    A scale of the output channels, which must then come last, is multiplied in on the way.
-    """
-    o, c, kh, kw = weight.shape
-    view = weight.reshape(groups, o // groups, c, kh, kw).transpose(order)
-    if scale is None and view.flags.carray and view.dtype == dtype:
-        return view
-    packed = buffers.scratch("weight", view.shape, dtype)
-    np.multiply(view, 1 if scale is None else scale.reshape(groups, 1, 1, 1, -1), out=packed)
-    return packed

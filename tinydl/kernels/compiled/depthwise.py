@@ -6,14 +6,13 @@ m filters a channel are one filter for each of m copies of the channel.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tinydl.kernels import buffers
 from tinydl.kernels.compiled import lowering
 from tinydl.kernels.compiled.geometry import Geometry, Image
-from tinydl.kernels.compiled.layout import channels_last
+from tinydl.kernels.compiled.layout import channels_last, patches_first
 from tinydl.kernels.compiled.sweep import DEPTHWISE
 from tinydl.kernels.reference.conv import out_size
 from tinydl.shapes import Array, Pair, Shape
@@ -37,7 +36,7 @@ def depthwise_conv2d(
     geometry = _geometry(seen.shape, weight.shape, stride, padding, dilation)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    packed = _pack(weight, seen.dtype, scale)
+    packed = patches_first(weight, 1, seen.dtype, scale)
     lowering.convolve(DEPTHWISE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
     return y
 
@@ -53,7 +52,7 @@ def depthwise_conv2d_input_grad(
     geometry = _geometry((n, h, w, channels), weight.shape, stride, padding, dilation)
     gx = buffers.empty_nhwc(n, channels, h, w, seen.dtype)
     by_tap = geometry._replace(c=channels, o=1)
-    lowering.input_grad(DEPTHWISE, seen, _pack(weight, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap)
+    lowering.input_grad(DEPTHWISE, seen, patches_first(weight, 1, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap)
     return gx if channels == c else gx.reshape(n, c, channels // c, h, w).sum(2)
 
 
@@ -72,14 +71,6 @@ def depthwise_conv2d_weight_grad(
 def _copies(x: Array, channels: int) -> Array:
     """Return x (N, H, W, C) with every channel repeated, m = channels/C times in a row."""
     return x if x.shape[3] == channels else np.repeat(x, channels // x.shape[3], axis=3)
-
-
-def _pack(weight: Array, dtype: np.dtype[Any], scale: Array | None = None) -> Array:
-    """Return weight (C·m, 1, kh, kw), perhaps scaled, as (kh, kw, C·m), contiguous, in working space."""
-    view = weight[:, 0].transpose(1, 2, 0)
-    packed = buffers.scratch("weight", view.shape, dtype)
-    np.multiply(view, 1 if scale is None else scale, out=packed)
-    return packed
 
 
 def _geometry(x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:

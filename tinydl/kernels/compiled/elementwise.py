@@ -25,6 +25,9 @@ __all__ = reference.__all__
 
 Formula = Callable[..., Any]
 
+LOOPS: dict[str, Formula] = {}
+"""The compiled loop of each unary kernel."""
+
 
 def unary(formula: Formula) -> Callable[..., Array]:
     """Return the kernel y = formula(T, x, *parameters)."""
@@ -42,6 +45,23 @@ def unary(formula: Formula) -> Callable[..., Array]:
         y = empty_like_layout(x)
         share_out(compiled, (y.ravel(order="K"), flat(x, y)), *map(float, parameters))
         return y
+
+    LOOPS[formula.__name__] = compiled
+    return kernel
+
+
+def in_place(made_by: Callable[..., Array]) -> Callable[..., Array]:
+    """Return the kernel that writes to x what the unary kernel `made_by` makes of it."""
+    name = made_by.__name__
+
+    @functools.wraps(getattr(reference, f"{name}_in_place"))
+    def kernel(x: Array, *parameters: float) -> Array:
+        y = x.ravel(order="K")
+        if np.may_share_memory(x, y) and x.flags.behaved and x.dtype.isnative:
+            share_out(LOOPS[name], (y, y), *map(float, parameters))
+        else:
+            x[...] = made_by(x, *parameters)
+        return x
 
     return kernel
 
@@ -277,3 +297,9 @@ def scale_mask(x: Array, mask: Array, scale: float) -> Array:
     bits = flat(mask.view(np.uint8), empty_like_layout(y, np.uint8))
     share_out(_scale_mask, (y.ravel(order="K"), flat(x, y), bits), float(scale))
     return y
+
+
+# --- instead of their argument ---
+
+hard_swish_in_place = in_place(hard_swish)
+swish_in_place = in_place(swish)

@@ -70,6 +70,14 @@ def inline(function: F) -> F:
     return cast(F, _compile(function, forceinline=True, fastmath={"contract", "arcp", "nsz"}))
 
 
+def splice(function: F) -> F:
+    """Make a function's text part of each kernel that calls it: it is not compiled by itself as well.
+
+    For loops that are long to compile and do no arithmetic of their own; the caller's rules for sums hold in them.
+    """
+    return cast(F, _compile(function, inline="always"))
+
+
 def exact(function: F) -> F:
     """Compile a formula like `inline`, but with every floating-point operation done just as it is written.
 

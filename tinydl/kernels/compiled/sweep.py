@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tinydl.kernels.compiled.jit import inline, njit
+from tinydl.kernels.compiled.jit import njit, splice
 from tinydl.kernels.compiled.tile import DEPTHWISE_ROWS, ROWS, VECTOR_BYTES, WIDE, Tile, tile_function
 from tinydl.shapes import Array
 
@@ -18,7 +18,7 @@ _ROWS = ROWS[WIDE], ROWS[2], ROWS[1]
 _DEEP_ROWS = DEPTHWISE_ROWS[WIDE], DEPTHWISE_ROWS[2], DEPTHWISE_ROWS[1]
 
 
-@inline
+@splice
 def _sweep(
     wide: Tile, middle: Tile, narrow: Tile, tile_rows: tuple[int, int, int], x_lane: int,
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
@@ -69,7 +69,7 @@ def _sweep(
 
 
 @njit
-def _dense(
+def dense(
     x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
     last: int, low: float, high: float,
@@ -101,4 +101,4 @@ class Loop(NamedTuple):
     grain: int
 
 
-DENSE, DEPTHWISE = Loop(_dense, 1_500_000), Loop(_depthwise, 1_000_000)
+DENSE, DEPTHWISE = Loop(dense, 1_500_000), Loop(_depthwise, 1_000_000)

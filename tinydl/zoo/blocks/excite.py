@@ -40,5 +40,5 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, input: Any) -> Any:
         """Return x with its channels scaled."""
-        squeezed = self.activation(self.fc1(self.avgpool(input)))
+        squeezed = nn.in_turn(self.avgpool(input), self.fc1, self.activation)
         return self.scale_activation(self.fc2(squeezed)) * input

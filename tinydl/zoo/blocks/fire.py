@@ -36,6 +36,6 @@ class Fire(nn.Module):
 
     def forward(self, input: Any) -> Any:
         """Return both expansions of the squeezed x."""
-        squeezed = self.squeeze_activation(self.squeeze(input))
-        narrow = self.expand1x1_activation(self.expand1x1(squeezed))
-        return ops.cat((narrow, self.expand3x3_activation(self.expand3x3(squeezed))), 1)
+        squeezed = nn.in_turn(input, self.squeeze, self.squeeze_activation)
+        narrow = nn.in_turn(squeezed, self.expand1x1, self.expand1x1_activation)
+        return ops.cat((narrow, nn.in_turn(squeezed, self.expand3x3, self.expand3x3_activation)), 1)

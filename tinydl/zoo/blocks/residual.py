@@ -39,8 +39,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, input: Any) -> Any:
         """Return the block's result."""
-        y = self.relu(self.bn1(self.conv1(input)))
-        y = self.bn2(self.conv2(y))
+        y = nn.in_turn(input, self.conv1, self.bn1, self.relu, self.conv2, self.bn2)
         return self.relu(y + (input if self.downsample is None else self.downsample(input)))
 
 
