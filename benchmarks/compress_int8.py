@@ -111,17 +111,18 @@ def speeds(args: argparse.Namespace) -> None:
     print(f"time of int8 by that of float32: median {median(ratios):.2f}, worst {max(ratios):.2f}")
 
 
-def trained(name: str, seed: int) -> tuple[Any, Any]:
-    """Return a network trained on MNIST by its recipe, and the training images."""
+def trained(name: str, seed: int, epochs: int | None) -> tuple[Any, Any]:
+    """Return a network trained on MNIST by its recipe, for as many epochs as that or as told, and the images."""
     recipe = RECIPES[name]
+    epochs = recipe.epochs if epochs is None else epochs
     manual_seed(seed)
     images = MNIST(train=True)
     fit, _ = random_split(images, [len(images) - HELD_OUT, HELD_OUT], np.random.default_rng(seed))
     loader = DataLoader(fit, recipe.batch, shuffle=True)
     model = build(name)
     optimizer = Adam(model.parameters(), recipe.lr)
-    schedule = lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.epochs * len(loader))
-    tinydl.fit(model, loader, epochs=recipe.epochs, optimizer=optimizer, callbacks=[Schedule(schedule, "step")])
+    schedule = lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=epochs * len(loader))
+    tinydl.fit(model, loader, epochs=epochs, optimizer=optimizer, callbacks=[Schedule(schedule, "step")])
     return model.eval(), fit
 
 
@@ -132,7 +133,7 @@ def accuracies(args: argparse.Namespace) -> None:
     for name in args.networks or RECIPES:
         real, whole = [], []
         for seed in range(args.seeds):
-            model, fit = trained(name, seed)
+            model, fit = trained(name, seed, args.epochs)
             calibration = DataLoader(Subset(fit, np.arange(CALIBRATION)), 128)
             network = integer.convert(model, calibration, rounding=args.rounding)
             test = DataLoader(MNIST(train=False), 500)
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each line of the table of times")
     parser.add_argument("--small-only", dest="full", action="store_false", help="leave out the papers' resolutions")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, help="of training, in place of the recipe's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounding", default="single", choices=["single", "double", "float32", "qdq"])
     args = parser.parse_args()

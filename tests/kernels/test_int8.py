@@ -109,7 +109,7 @@ ORACLES = {"single": oracle_single, "double": oracle_double, "float32": oracle_f
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_every_rounding_is_that_of_its_definition(kernels: SimpleNamespace, rounding: str, data: st.DataObject) -> None:
     factor = data.draw(st.floats(1e-7, 4.0))
@@ -184,7 +184,7 @@ def test_convolution_pads_with_the_zero_point(kernels: SimpleNamespace, rng: np.
     np.testing.assert_array_equal(got, want)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_convolution_twins_agree_bit_for_bit(data: st.DataObject) -> None:
     pytest.importorskip("numba")
