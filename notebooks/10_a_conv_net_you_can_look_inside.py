@@ -50,8 +50,10 @@ from tinydl import nn
 
 def lenet():
     tinydl.manual_seed(10)
-    convolutions = [nn.Conv2d(1, 10, 5), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(10, 20, 5), nn.MaxPool2d(2), nn.ReLU()]
-    return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(320, 50), nn.ReLU(), nn.Linear(50, 10))
+    first = [nn.Conv2d(1, 10, 5), nn.MaxPool2d(2), nn.ReLU()]
+    second = [nn.Conv2d(10, 20, 5), nn.MaxPool2d(2), nn.ReLU()]
+    dense = [nn.Flatten(), nn.Linear(320, 50), nn.ReLU(), nn.Linear(50, 10)]
+    return nn.Sequential(*first, *second, *dense)
 
 
 # %% [markdown]
@@ -411,22 +413,22 @@ assert change[0] < 0.01 < change[1]
 # %%
 from tinydl.data import TensorDataset
 
-mixing = rng.permutation(784)
+
+def some(pile, order):
+    x, y = next(iter(DataLoader(Subset(pile, range(5_000)), 5_000)))
+    return TensorDataset(x.reshape(5_000, 784)[:, order].reshape(5_000, 1, 28, 28), y)
 
 
-def learns(make, mixed):
-    piles = [next(iter(DataLoader(Subset(pile, range(5_000)), 5_000))) for pile in (learn, choose)]
-    order = mixing if mixed else np.arange(784)
-    a, b = (TensorDataset(tinydl.tensor(x.numpy().reshape(-1, 784)[:, order].reshape(x.shape)), y) for x, y in piles)
+def learns(make, order):
     tinydl.manual_seed(10)
-    practise(one := make(), a)
-    return tinydl.evaluate(one, DataLoader(b, 1_000)).accuracy
+    practise(one := make(), some(learn, order))
+    return tinydl.evaluate(one, DataLoader(some(choose, order), 1_000)).accuracy
 
 
 # %%
-cost = {}
+cost, mixing = {}, rng.permutation(784)
 for name, make in (("conv", small_net), ("dense", dense_net)):
-    plain, mixed = learns(make, False), learns(make, True)
+    plain, mixed = learns(make, np.arange(784)), learns(make, mixing)
     cost[name] = plain - mixed
     print(f"{name:5} plain {100 * plain:.1f} %  mixed {100 * mixed:.1f} %")
 assert cost["conv"] > 0.03 > abs(cost["dense"])

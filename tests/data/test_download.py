@@ -243,3 +243,13 @@ def test_the_fingerprints_of_mnist():
     for name, expected in _DIGITS.files.items():
         content = (folder / name).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == tuple(expected)
+
+
+def test_a_notebook_without_widgets_is_not_told_so(tmp_path, monkeypatch):
+    text = "import warnings\nwarnings.warn('IProgress not found. Please update jupyter and ipywidgets.')\n"
+    (tmp_path / "pooch.py").write_text(f"{text}def os_cache(name):\n    return name\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "pooch", None)  # so that what is there now comes back
+    del sys.modules["pooch"]
+    monkeypatch.delenv("TINYDL_CACHE", raising=False)
+    assert cache_folder() == Path("tinydl")  # where warnings are errors

@@ -9,11 +9,12 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 PATIENCE = 5.0
 """Seconds within which a mirror must answer; offline is found out within this time, however many mirrors there are."""
@@ -59,9 +60,15 @@ def cache_folder() -> Path:
     """
     if chosen := os.environ.get("TINYDL_CACHE"):
         return Path(chosen)
-    import pooch
+    return Path(_pooch().os_cache("tinydl"))
 
-    return Path(pooch.os_cache("tinydl"))
+
+def _pooch() -> Any:
+    """Return pooch. It readies a bar of tqdm's as it is imported, which complains in a notebook without widgets."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        import pooch
+    return pooch
 
 
 def fetch(archive: Archive, names: Iterable[str], folder: Path, patience: float = PATIENCE) -> None:
@@ -168,9 +175,7 @@ class _Part:
 
 def _download(url: str, part: _Part, patience: float, progress: bool = False) -> None:
     """Write what `url` serves to `part`, with a bar when somebody is watching."""
-    import pooch
-
-    downloader = pooch.HTTPDownloader(
+    downloader = _pooch().HTTPDownloader(
         progressbar=progress and sys.stderr.isatty(),
         chunk_size=1 << 16,
         timeout=patience,
