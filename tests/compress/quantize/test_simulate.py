@@ -72,6 +72,15 @@ def test_inputs_keep_their_whole_range_whatever_observes_the_rest():
     assert isinstance(simulated.sites["%1"].observer, MeanSquare)
 
 
+def test_only_what_is_computed_anew_is_looked_at():
+    """The mean %5 shares the scale of %4, and says nothing new about it; %1 and %8 are joined, and both count."""
+    x = small_images(4)
+    simulated = prepare(everything(), x)
+    run(simulated, x)
+    assert simulated.sites["%4"].observer.batches == 1
+    assert simulated.sites["%1"].observer.batches == 2
+
+
 def test_the_model_stays_as_it_was():
     model = everything()
     before = {name: value.data.copy() for name, value in model.state_dict().items()}
