@@ -6,6 +6,7 @@ import numpy as np
 from op_case import Rows, distinct, normal, of_list, off, positive, with_options
 
 from tinydl.methods import FUNCTIONS
+from tinydl.op import FUSED
 
 ROWS = Rows()
 case = ROWS.add
@@ -55,6 +56,9 @@ case("where", "a number", normal(3, 4), call=lambda a: FUNCTIONS["where"](MASK, 
 case("clamp", "both bounds", off([-0.5, 0.5], 3, 4), call=with_options("clamp", -0.5, 0.5))
 case("clamp", "lower bound", off([0.2], 3, 4), call=with_options("clamp", 0.2))
 case("clamp", "upper bound", off([0.2], 3, 4), call=with_options("clamp", max=0.2))
+
+for op in ("hard_swish_in_place", "silu_in_place"):
+    case(op, "of a copy", off([-3.0, 3.0], 3, 5), call=lambda x, f=FUSED[op]: f(1.0 * x))
 
 for op in ("eq", "ne", "lt", "le", "gt", "ge"):
     case(op, "stretched", distinct(3, 4), distinct(4), order=0)
