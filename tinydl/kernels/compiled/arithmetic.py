@@ -47,13 +47,13 @@ def mul(a: Array, b: Array) -> Array:
 @np.errstate(all="ignore")
 def _combine(loop: Loop, ufunc: Any, a: Array, b: Array) -> Array:
     """Return loop's result where a and b lie alike in memory, else ufunc's."""
-    larger = a if a.size >= b.size else b
-    dtype = np.result_type(a, b)
-    if dtype.kind != "f" or np.broadcast_shapes(a.shape, b.shape) != larger.shape:
+    larger, other = (a, b) if a.size >= b.size else (b, a)
+    fits = a.ndim == b.ndim and all(m in (1, n) for m, n in zip(other.shape, larger.shape, strict=True))
+    if not fits or a.dtype != b.dtype or a.dtype.kind != "f":
         found: Array = ufunc(a, b)
         return found
-    y = empty_like_layout(larger, dtype)
-    if all(x.shape == y.shape and x.strides == y.strides and x.dtype == dtype and x.flags.behaved for x in (a, b)):
+    y = empty_like_layout(larger)
+    if all(x.shape == y.shape and x.strides == y.strides and x.dtype == y.dtype and x.flags.behaved for x in (a, b)):
         share_out(loop, [x.ravel(order="K") for x in (y, a, b)])
     else:
         ufunc(a, b, out=y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -103,6 +104,7 @@ def _is_depthwise(weight_shape: Shape, groups: int) -> bool:
     return groups > 1 and weight_shape[1] == 1
 
 
+@functools.lru_cache(maxsize=256)
 def _geometry(
     x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Geometry:

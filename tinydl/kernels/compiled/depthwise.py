@@ -5,6 +5,7 @@ m filters a channel are one filter for each of m copies of the channel.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -73,6 +74,7 @@ def _copies(x: Array, channels: int) -> Array:
     return x if x.shape[3] == channels else np.repeat(x, channels // x.shape[3], axis=3)
 
 
+@functools.lru_cache(maxsize=256)
 def _geometry(x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:
     n, h, w, _ = x_shape
     channels, _, kh, kw = weight_shape

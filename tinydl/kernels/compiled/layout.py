@@ -7,12 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.kernels import buffers
+from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.memory import plain
 from tinydl.kernels.compiled.transpose import transpose
 from tinydl.shapes import Array
 
 __all__: list[str] = []
+
+SIDE = 16
+"""Rows that a thread takes at least: whole squares of transpose.py."""
+
+GRAIN = 1 << 18
+"""Numbers that are worth handing to another thread: some 50 µs of work."""
 
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -28,7 +34,7 @@ def channels_last(x: Array) -> Array:
     n, h, w, c = view.shape
     copy = buffers.empty(view.shape, view.dtype.newbyteorder("="))
     if x.flags.carray and x.dtype in FLOATS:
-        transpose(x.reshape(-1), copy.reshape(-1), _by_tap(1, h * w, c), _ones(c, x.dtype), n, 1, 0, c, h * w)
+        transpose(x.reshape(-1), copy.reshape(-1), _by_tap(1, h * w, c), _ones(c, x.dtype), n, 1, 0, c, h * w, 0, c)
     else:
         np.copyto(copy, view)
     return copy
@@ -40,7 +46,13 @@ def patches_first(weight: Array, groups: int, dtype: np.dtype[Any], scale: Array
     packed = buffers.scratch("weight", (groups, taps * c, o), dtype)
     factors = _ones(len(weight), dtype) if scale is None else plain(scale, dtype)
     rows = _by_tap(c, taps, o)
-    transpose(plain(weight, dtype).reshape(-1), packed.reshape(-1), rows, factors, groups, 1, 0, o, c * taps)
+    flat, flat_packed = plain(weight, dtype).reshape(-1), packed.reshape(-1)
+
+    def some(first: int, last: int, worker: int) -> None:
+        begin, end = first * SIDE, min(last * SIDE, o)
+        transpose(flat, flat_packed, rows, factors, groups, 1, 0, o, c * taps, begin, end)
+
+    threads.run(some, -(-o // SIDE), GRAIN // max(1, SIDE * c * taps * groups) + 1)
     return packed
 
 
@@ -52,7 +64,7 @@ def taps_first(weight: Array, groups: int, dtype: np.dtype[Any]) -> Array:
         return given.reshape(groups, o, c)
     packed = buffers.scratch("weight", (groups, taps * o, c), dtype)
     rows = _by_tap(1, taps, o * c)
-    transpose(given.reshape(-1), packed.reshape(-1), rows, _ones(c, dtype), groups, o, c, c, taps)
+    transpose(given.reshape(-1), packed.reshape(-1), rows, _ones(c, dtype), groups, o, c, c, taps, 0, c)
     return packed
 
 

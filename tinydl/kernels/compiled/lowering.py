@@ -20,6 +20,15 @@ from tinydl.shapes import Array, Shape
 
 __all__: list[str] = []
 
+LANES = 16
+"""Threads that share channels get whole vectors of them, in float32 (in float64 two)."""
+
+FEW_PIXELS = 256
+"""Where one image is smaller, threads share its channels: bands of rows would leave tiles half empty.
+
+MobileNetV1's last layer, 7×7 pixels and 1024 channels, ran no faster on two threads than on one.
+"""
+
 Planner: TypeAlias = Callable[..., tuple[Sweep, ...]]
 
 
@@ -52,7 +61,26 @@ def _gather(
             source[first:last].ravel(), weight.ravel(), some, some if sweep.accumulate else bias, *sweep, low, high
         )
 
-    _share_out(do, planner, len(source), geometry, loop.grain)
+    n, pixels = len(source), result.shape[1] * result.shape[2]
+    units = result.shape[3] // LANES
+    few_images = n < threads.num_threads() <= units and n * geometry.work > 2 * loop.grain
+    if few_images and pixels < FEW_PIXELS and geometry.groups == 1:
+
+        def some_channels(first: int, last: int, worker: int) -> None:
+            for sweep in planner(n, geometry):
+                do(_columns(loop, sweep, first * LANES, last * LANES if last < units else None), 0, n, worker)
+
+        threads.run(some_channels, units, 1)
+    else:
+        _share_out(do, planner, n, geometry, loop.grain)
+
+
+def _columns(loop: Loop, sweep: Sweep, first: int, last: int | None) -> Sweep:
+    """Return the part of a sweep that makes the channels from `first` to `last`; there is one group."""
+    terms = sweep.terms.copy()
+    terms[:, 0] += first * loop.x_lane
+    terms[:, 1:4] += first
+    return sweep._replace(terms=terms, n_columns=(sweep.n_columns if last is None else last) - first)
 
 
 @np.errstate(all="ignore")

@@ -95,10 +95,14 @@ def _depthwise(
 
 
 class Loop(NamedTuple):
-    """A loop, and how much work (see `Geometry.work`) is worth the 7 µs of handing them to another thread."""
+    """A loop, and how much work (see `Geometry.work`) is worth the 7 µs of handing them to another thread.
+
+    `x_lane` is how far x moves with each output channel.
+    """
 
     sweep: Callable[..., None]
     grain: int
+    x_lane: int
 
 
-DENSE, DEPTHWISE = Loop(dense, 1_500_000), Loop(_depthwise, 1_000_000)
+DENSE, DEPTHWISE = Loop(dense, 1_500_000, 0), Loop(_depthwise, 1_000_000, 1)

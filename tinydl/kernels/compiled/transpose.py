@@ -96,20 +96,20 @@ _square = square_function()
 @njit
 def transpose(
     x: Array, y: Array, y_rows: Array, scale: Array, n_outer: int, n_inner: int, y_inner: int,
-    n_rows: int, n_columns: int,
+    n_rows: int, n_columns: int, first: int, last: int,
 ) -> None:  # fmt: skip
-    """Transpose n_outer times n_inner matrices that follow each other in x; the inner ones lie y_inner apart in y.
+    """Transpose rows first…last of n_outer times n_inner matrices that follow each other in x.
 
-    The scale has a number for each row of all outer matrices, or of one.
+    The inner ones lie y_inner apart in y. The scale has a number for each row of all outer matrices, or of one.
     """
     side, size = VECTOR_BYTES // x.itemsize, n_rows * n_columns
     for outer in range(n_outer):
         scale_at = outer * n_rows % max(scale.size, 1)
         for inner in range(n_inner):
             x_at, y_at = (outer * n_inner + inner) * size, outer * n_inner * size + inner * y_inner
-            for row in range(0, n_rows, side):
+            for row in range(first, last, side):
                 for column in range(0, n_columns, side):
                     _square(
                         x, x_at + row * n_columns + column, n_columns, y, y_rows, y_at + row, column,
-                        scale, scale_at + row, n_rows - row, n_columns - column,
+                        scale, scale_at + row, last - row, n_columns - column,
                     )  # fmt: skip
