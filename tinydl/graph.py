@@ -12,8 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from tinydl import kernels
-from tinydl.kernels.buffers import are_large, is_fresh
+from tinydl.kernels.buffers import is_fresh
 
 _numbers = count()
 
@@ -117,8 +116,7 @@ class Arrival:
         if self.ours:
             self.gradient += gradient
         else:
-            large = are_large(self.gradient, gradient)
-            self.gradient = kernels.add(self.gradient, gradient) if large else self.gradient + gradient
+            self.gradient = self.gradient + gradient
             self.ours = isinstance(self.gradient, np.ndarray)
 
 

@@ -24,7 +24,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # both twins have these signatures
-    from tinydl.kernels.reference.arithmetic import *  # noqa: F403
     from tinydl.kernels.reference.conv import *  # noqa: F403
     from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
@@ -40,7 +39,7 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
 FAMILIES = (
-    *("arithmetic", "elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle"),
+    *("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle"),
     *("requantize", "int8_conv", "int8_pool", "int8_elementwise"),
 )
 """The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from tinydl.shapes import Array, Shape
 
-__all__ = ["are_large", "empty", "empty_like_layout", "empty_nhwc", "is_fresh", "scratch", "set_cache_limit"]
+__all__ = ["empty", "empty_like_layout", "empty_nhwc", "is_fresh", "scratch", "set_cache_limit"]
 
 SMALL = 1 << 16
 """Results below 64 KiB are left to NumPy: the C library recycles those itself, and 2 µs faster than we do.
@@ -177,15 +177,6 @@ def empty_like_layout(x: Array, dtype: DTypeLike | None = None) -> Array:
         n, c, h, w = x.shape
         return empty_nhwc(n, c, h, w, dtype)
     return _new(x.shape, np.empty_like(x, dtype, subok=False).strides, dtype)
-
-
-def are_large(a: object, b: object) -> bool:
-    """Return whether a and b are arrays, and together make one that recycled memory is worth while for.
-
-    >>> are_large(np.zeros((200, 200)), np.zeros(200)), are_large(np.zeros(200), np.zeros(200))
-    (True, False)
-    """
-    return type(a) is np.ndarray and type(b) is np.ndarray and max(a.nbytes, b.nbytes) >= SMALL
 
 
 def is_fresh(a: Array) -> bool:

@@ -13,7 +13,6 @@ import numpy as np
 
 from tinydl import kernels
 from tinydl.dtypes import FLOAT32, DType, check_dtype
-from tinydl.kernels.buffers import are_large
 from tinydl.op import op
 from tinydl.ops.comparison import eq
 from tinydl.ops.movement import sum_to
@@ -34,7 +33,7 @@ def add(a: Any, b: Any) -> Any:
     >>> add(np.ones((2, 1)), np.ones(3)).shape
     (2, 3)
     """
-    return kernels.add(a, b) if are_large(a, b) else a + b
+    return a + b
 
 
 @add.vjp("a")
@@ -78,7 +77,7 @@ def mul(a: Any, b: Any) -> Any:
     >>> mul(3.0, 2.0)
     6.0
     """
-    return kernels.mul(a, b) if are_large(a, b) else a * b
+    return a * b
 
 
 @mul.vjp("a")

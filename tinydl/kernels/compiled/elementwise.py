@@ -59,7 +59,7 @@ def in_place(made_by: Callable[..., Array]) -> Callable[..., Array]:
         for i in range(x.size):
             x[i] = number(T, x[i], *parameters)
 
-    # of a loop for two arrays that turn out to be one, LLVM takes the version without vectors: 8 times slower
+    # of a loop for two arrays that turn out to be one, LLVM takes the version without vectors: 10 times slower
     compiled = _named_njit(loop, twin)
 
     @functools.wraps(twin)
