@@ -36,7 +36,7 @@ def conv2d(
     if _is_depthwise(weight.shape, groups):
         return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation, scale, low, high)
     if x.shape[2:] == weight.shape[2:] == (1, 1) and padding == (0, 0) and groups == 1 and scale is None:
-        # squeeze and excitation: to transpose the weights would take longer than to multiply by them
+        # as in squeeze and excitation: a linear layer, for which no weights are transposed
         return dot(x[:, :, 0, 0], weight[:, :, 0, 0], bias, low, high)[:, :, None, None]
     seen = channels_last(x)
     geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
