@@ -176,7 +176,8 @@ def test_real_times_add_up(backend):
     for kind in ("inference", "forward", "backward"):
         rows = [getattr(row.ms, kind) for row in found.rows]
         assert min(rows) >= 0
-        assert 0.2 < (sum(rows) + getattr(found.rest, kind)) / getattr(found.watched, kind) < 5
+        # far apart, for other programs may take the processor in between; seconds for milliseconds would show
+        assert 0.01 < (sum(rows) + getattr(found.rest, kind)) / getattr(found.watched, kind) < 100
         assert getattr(found.whole, kind) > 0
     assert all(row.ms.backward > 0 for row in found.rows if row.kind in ("Conv2d", "Linear", "MaxPool2d"))
 
