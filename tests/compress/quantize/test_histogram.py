@@ -29,7 +29,7 @@ def test_more_than_half_of_the_bins_are_used(batches):
         seen.add(batch)
     peak = max(-seen.low, seen.high)
     assert peak < 8 * seen.width
-    assert peak == 0 or peak >= 4 * seen.width
+    assert peak == 0 or peak >= 4 * seen.width or seen.width <= np.finfo(np.float32).tiny
     # a bin holds its lower end: −1 lies in the bin from −1 up, 1 in the one beyond
     assert seen.filled == max(1 + np.floor(seen.high / seen.width), np.ceil(-seen.low / seen.width))
 
