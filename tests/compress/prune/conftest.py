@@ -1,15 +1,7 @@
 import numpy as np
 import pytest
 
-from tinydl import kernels, nn
-
-
-@pytest.fixture(params=["reference", "compiled"])
-def backend(request):
-    if request.param == "compiled":
-        pytest.importorskip("numba")
-    with kernels.use(request.param):
-        yield request.param
+from tinydl import nn
 
 
 @pytest.fixture

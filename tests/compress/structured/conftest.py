@@ -3,17 +3,9 @@
 import numpy as np
 import pytest
 
-from tinydl import kernels, nn, no_grad, zoo
+from tinydl import nn, no_grad, zoo
 from tinydl.random import manual_seed
 from tinydl.tensor import Tensor
-
-
-@pytest.fixture(params=["reference", "compiled"])
-def backend(request):
-    if request.param == "compiled":
-        pytest.importorskip("numba")
-    with kernels.use(request.param):
-        yield request.param
 
 
 @pytest.fixture

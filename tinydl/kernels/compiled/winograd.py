@@ -10,8 +10,7 @@ form seen from its third side: gw = Gᵀ [(A g Aᵀ) ⊙ (Bᵀ x B)] G, summed o
 Rounding is a few times that of the direct sums. An Inf among the terms of a sum may make NaN of it where direct summing
 leaves Inf. Other places of y and gx never see it; in gw it may spoil neighbours among the nine of its two channels.
 
-Source: Lavin & Gray 2016, arXiv:1509.09308, section 4.1; for the gradient by w, Winograd 1980, "Arithmetic complexity
-of computations", theorem 6 (transposition).
+Source: Lavin & Gray 2016, arXiv:1509.09308, section 4.1.
 """
 
 from __future__ import annotations

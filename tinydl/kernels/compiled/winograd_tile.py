@@ -46,7 +46,7 @@ class _TransformWriter(Writer):
         return [self._combination(row, vectors) for row in matrix]
 
     def _combination(self, signs: Sequence[int], vectors: Sequence[Any]) -> Any:
-        """Return Σ sign · vector, of which the first sign may be −1 only if it is the only one or another is 1."""
+        """Return Σ sign · vector, by additions and subtractions only."""
         plus = [v for sign, v in zip(signs, vectors, strict=True) if sign > 0]
         minus = [v for sign, v in zip(signs, vectors, strict=True) if sign < 0]
         total = plus[0] if plus else self.builder.fsub(self.vector([-0.0] * self.lanes), minus.pop(0))
