@@ -5,8 +5,9 @@ Speed: the mobile network of `networks.py` and the zoo's networks with depthwise
 time of many counts, since others may use the machine; float32 is the better of the network as it is and of the one with
 batch norm folded. The time of the integers includes quantizing the images and dequantizing the results.
 
-Accuracy (`--accuracy`): each family is trained by its recipe of `zoo_mnist.py`, then quantized after training:
-calibrated with 512 of its training images, no test image seen before the one evaluation of both networks.
+Accuracy (`--accuracy`): each family is trained by its recipe of `zoo_mnist.py`, or read from where that script left its
+weights, then quantized after training: calibrated with 512 of its training images, no test image seen before the one
+evaluation of both networks.
 
     python benchmarks/compress_int8.py [--networks mobile mobilenet_v2] [--batches 1 32] [--threads 1]
     TINYDL_DATA=... python benchmarks/compress_int8.py --accuracy [--networks mobilenet_v2] [--seeds 3]
@@ -17,21 +18,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import median
 from typing import Any
 
 import networks
 import numpy as np
+import protocol
 from environment import describe
-from zoo_mnist import HELD_OUT, RECIPES, build
+from zoo_mnist import RECIPES, build, file_of
 
 import tinydl
 from tinydl import Tensor, manual_seed, nn, no_grad, zoo
-from tinydl.callbacks import Schedule
-from tinydl.checkpoint import save_weights
+from tinydl.checkpoint import load_weights, save_weights
 from tinydl.compress import fold_batch_norm, integer
-from tinydl.data import MNIST, DataLoader, Subset, random_split
-from tinydl.optim import Adam, lr_scheduler
+from tinydl.data import DataLoader, Subset
 
 DEPTHWISE = (
     *("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v1"),
@@ -111,19 +111,16 @@ def speeds(args: argparse.Namespace) -> None:
     print(f"time of int8 by that of float32: median {median(ratios):.2f}, worst {max(ratios):.2f}")
 
 
-def trained(name: str, seed: int, epochs: int | None) -> tuple[Any, Any]:
-    """Return a network trained on MNIST by its recipe, for as many epochs as that or as told, and the images."""
+def trained(name: str, seed: int, loader: DataLoader, args: argparse.Namespace) -> Any:
+    """Return a network trained on MNIST by its recipe: read from where `zoo_mnist.py` kept it, or trained now."""
     recipe = RECIPES[name]
-    epochs = recipe.epochs if epochs is None else epochs
     manual_seed(seed)
-    images = MNIST(train=True)
-    fit, _ = random_split(images, [len(images) - HELD_OUT, HELD_OUT], np.random.default_rng(seed))
-    loader = DataLoader(fit, recipe.batch, shuffle=True)
     model = build(name)
-    optimizer = Adam(model.parameters(), recipe.lr)
-    schedule = lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=epochs * len(loader))
-    tinydl.fit(model, loader, epochs=epochs, optimizer=optimizer, callbacks=[Schedule(schedule, "step")])
-    return model.eval(), fit
+    if args.weights:
+        model.load_state_dict(load_weights(file_of(args.weights, name, seed)))
+    else:
+        protocol.train(model, loader, recipe.epochs if args.epochs is None else args.epochs, recipe.lr)
+    return model.eval()
 
 
 def accuracies(args: argparse.Namespace) -> None:
@@ -133,15 +130,15 @@ def accuracies(args: argparse.Namespace) -> None:
     for name in args.networks or RECIPES:
         real, whole = [], []
         for seed in range(args.seeds):
-            model, fit = trained(name, seed, args.epochs)
-            calibration = DataLoader(Subset(fit, np.arange(CALIBRATION)), 128)
+            loader, _ = protocol.split(seed, RECIPES[name].batch)
+            model = trained(name, seed, loader, args)
+            calibration = DataLoader(Subset(loader.dataset, np.arange(CALIBRATION)), 128)
             network = integer.convert(model, calibration, rounding=args.rounding)
-            test = DataLoader(MNIST(train=False), 500)
-            real.append(100 * tinydl.evaluate(model, test).accuracy)
-            whole.append(100 * tinydl.evaluate(network, test).accuracy)
+            real.append(protocol.accuracy(model, protocol.final_images(None)))
+            whole.append(protocol.accuracy(network, protocol.final_images(None)))
         lost = [a - b for a, b in zip(real, whole, strict=True)]
         before, after = file_sizes(model, network)
-        texts = (f"{mean(v):.2f} ± {stdev(v):.2f}" if len(v) > 1 else f"{v[0]:.2f}" for v in (real, whole, lost))
+        texts = (protocol.spread(values) for values in (real, whole, lost))
         print(f"{name:19}", *(f"{text:>15}" for text in texts), f"{before:12,} {after:11,}", flush=True)
 
 
@@ -155,6 +152,7 @@ def main() -> None:
     parser.add_argument("--small-only", dest="full", action="store_false", help="leave out the papers' resolutions")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="of training, in place of the recipe's")
+    parser.add_argument("--weights", help="the folder where `zoo_mnist.py --weights` kept what it trained")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounding", default="single", choices=["single", "double", "float32", "qdq"])
     args = parser.parse_args()

@@ -3,10 +3,10 @@
 Adam under a one-cycle schedule, batch 128, no augmentation, the paper's dropout and stochastic depth. Choices (widths,
 epochs, learning rates) were made on 5,000 validation images with `--tune`, which leaves the test set alone; a run
 trains on the other 55,000 images and touches the test set once, with the weights of its last step. Minutes are those
-of training and validation.
+of training.
 
 With `--results` figures are kept in a file, and the picture shows all networks that are in it: so the long run can be
-made in parts.
+made in parts. With `--weights` the trained weights are kept, and `compress_int8.py` need not train again.
 
     TINYDL_DATA=... python benchmarks/zoo_mnist.py [--networks resnet18] [--seeds 3] [--results a.json] [--picture p]
 """
@@ -16,22 +16,19 @@ import json
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
-import numpy as np
+import protocol
 from environment import describe
 
 import tinydl
 from tinydl import zoo
-from tinydl.callbacks import Schedule
+from tinydl.checkpoint import save_weights
 from tinydl.cost import summary
-from tinydl.data import MNIST, DataLoader, Subset, random_split
-from tinydl.optim import Adam, lr_scheduler
 from tinydl.plots import pareto, save
 from tinydl.random import manual_seed
 
-HELD_OUT = 5_000
 SHAPE = (1, 28, 28)
 
 
@@ -81,48 +78,33 @@ def build(name: str) -> Any:
     return zoo.build(name, num_classes=10, in_channels=1, **RECIPES[name].settings, **small)
 
 
-def train(name: str, seed: int, limit: int | None, tune: bool, result: Result) -> None:
+def train(name: str, seed: int, args: argparse.Namespace, result: Result) -> None:
     """Train one network from one seed and add its figures to `result`."""
     recipe = RECIPES[name]
     manual_seed(seed)
-    images = MNIST(train=True)
-    n = len(images) if limit is None else limit
-    held_out = min(HELD_OUT, n // 5)
-    order = np.random.default_rng(seed)
-    fit, held, _ = random_split(images, [n - held_out, held_out, len(images) - n], order)
-    loader, validation = DataLoader(fit, recipe.batch, shuffle=True), DataLoader(held, 500)
+    data, validation = protocol.split(seed, recipe.batch, args.limit)
     model = build(name)
-    optimizer = Adam(model.parameters(), recipe.lr)
-    schedule = lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.epochs * len(loader))
     started = time.perf_counter()
-    history = tinydl.fit(
-        model,
-        loader,
-        epochs=recipe.epochs,
-        validation=validation,
-        optimizer=optimizer,
-        callbacks=[Schedule(schedule, "step")],
-    )
+    protocol.train(model, data, recipe.epochs, recipe.lr)
     result.minutes.append((time.perf_counter() - started) / 60)
-    result.validation.append(100 * history[-1]["validation_accuracy"])
-    if not tune:
-        test = MNIST(train=False)
-        chosen = Subset(test, np.arange(len(test) if limit is None else min(limit, len(test))))
-        result.test.append(100 * tinydl.evaluate(model, DataLoader(chosen, 500)).accuracy)
+    result.validation.append(protocol.accuracy(model, validation))
+    if not args.tune:
+        result.test.append(protocol.accuracy(model, protocol.final_images(args.limit)))
+    if args.weights:
+        Path(args.weights).mkdir(parents=True, exist_ok=True)
+        save_weights(model, file_of(args.weights, name, seed))
 
 
-def spread(values: list[float]) -> str:
-    """Return mean ± sd, or a dash for nothing."""
-    if not values:
-        return "–"
-    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+def file_of(folder: str, name: str, seed: int) -> Path:
+    """Return where the weights of a network are kept."""
+    return Path(folder, f"{name}-{seed}.safetensors")
 
 
 def row(result: Result) -> str:
     """Return a line of the table."""
     settings = ", ".join(f"{key} {value}" for key, value in RECIPES[result.name].settings.items())
     costs = f"{result.params:10,} {result.macs:12,} {mean(result.minutes):8.1f}"
-    accuracies = f"{spread(result.validation):>16} {spread(result.test):>16}"
+    accuracies = f"{protocol.spread(result.validation):>16} {protocol.spread(result.test):>16}"
     return f"{result.name:19} {settings:11} {RECIPES[result.name].epochs:6} {costs} {accuracies}"
 
 
@@ -147,6 +129,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, help="instead of the recipe's")
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
+    parser.add_argument("--weights", help="a folder to keep the trained weights in, for `compress_int8.py`")
     parser.add_argument("--results", help="a file to keep figures in (JSON)")
     parser.add_argument("--picture", help="where to draw the plot (PNG)")
     args = parser.parse_args()
@@ -162,7 +145,7 @@ def main() -> None:
         counted = summary(build(name), SHAPE)
         result = Result(name, counted.params, counted.macs)
         for seed in range(args.seeds):
-            train(name, seed, args.limit, args.tune, result)
+            train(name, seed, args, result)
         results[name] = result
         print(row(result), flush=True)
         if args.results:

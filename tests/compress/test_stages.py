@@ -88,8 +88,18 @@ def test_fewer_channels_then_integers(trained, tmp_path):
     assert (file.name, file.stat().st_size) == ("model.safetensors", integers.bytes)
     x = next(iter(loader()))[0]
     assert np.array_equal(integer.load(file)(x).data, model(x).data)
-    with pytest.raises(TypeError, match="code: a network of integers"):
-        stages.code()(model)
+
+
+def test_integers_are_coded_with_their_structure(trained, tmp_path):
+    ledger = Ledger((1, 6, 6), loader(), rounds=1)
+    recipe = pipeline([stages.fold(), stages.quantize(loader()), stages.code()])
+    model = recipe(trained, ledger)
+    *_, whole, coded = ledger.rows
+    assert coded.bytes < 0.85 * whole.bytes
+    file = recipe.save(model, tmp_path / "model")
+    assert (file.name, file.stat().st_size) == ("model.tdl", coded.bytes)
+    x = next(iter(loader()))[0]
+    assert np.array_equal(integer.load(file)(x).data, model(x).data)
 
 
 def test_frozen_parameters_are_left_alone_and_callbacks_are_made_for_each_run(trained):

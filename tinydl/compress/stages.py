@@ -153,21 +153,13 @@ def share(bits: int, start: str = "linear") -> Step:
 
 
 def code() -> Step:
-    """Return the step that changes nothing but the file: from here on models are written packed.
-
-    A packed file holds arrays and their names. A network of integers needs its structure as well, so it is refused.
-    """
-
-    def transform(model: Module) -> Module:
-        if isinstance(model, integer.IntegerNetwork):
-            raise TypeError(
-                "code: a network of integers is written with its structure, which a packed file cannot hold"
-            )
-        return model
-
-    return Step("code", transform, write_packed, ".tdl")
+    """Return the step that changes nothing but the file: from here on models are written packed."""
+    return Step("code", lambda model: model, write_packed, ".tdl")
 
 
 def write_packed(model: Module, path: Path) -> None:
-    """Write a model as a packed file; see `tinydl.compress.coding`."""
-    coding.save(model, path)
+    """Write a model as a packed file; a network of integers with its structure. See `tinydl.compress.coding`."""
+    if isinstance(model, integer.IntegerNetwork):
+        integer.save(model, path, packed=True)
+    else:
+        coding.save(model, path)

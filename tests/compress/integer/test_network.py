@@ -1,11 +1,9 @@
-import json
-
 import numpy as np
 import pytest
 from networks import FAMILIES, build, everything, images, small_images
 
 from tinydl import fit, kernels, nn, no_grad, ops
-from tinydl.compress import flow, fold_batch_norm
+from tinydl.compress import flow
 from tinydl.compress.integer import Grid, IntegerNetwork, Wire, convert, load, save
 from tinydl.compress.integer.layers import KINDS
 from tinydl.compress.quantize import ACTIVATIONS, Plan, QuantizationAware, Quantizer, Scheme, prepare
@@ -15,7 +13,6 @@ from tinydl.kernels.integer import ROUNDINGS
 from tinydl.op import OPS
 from tinydl.optim import SGD
 from tinydl.random import manual_seed
-from tinydl.storage import CheckpointError, read
 from tinydl.tensor import Tensor
 
 
@@ -112,22 +109,6 @@ def test_neither_kernels_nor_batches_nor_threads_change_a_bit(family):
             np.testing.assert_array_equal(network(x).data, want)
     finally:
         threads.set_num_threads(before)
-
-
-def test_a_file_holds_all_that_is_needed(family, tmp_path):
-    model, _, network = family
-    path = tmp_path / "network.safetensors"
-    save(network, path)
-    again = load(path)
-    x = images(5, seed=5)
-    np.testing.assert_array_equal(again(x).data, network(x).data)
-    arrays, metadata = read(path)
-    weights = sum(a.nbytes for name, a in arrays.items() if name.endswith(".weight"))
-    real = sum(p.data.nbytes for name, p in fold_batch_norm(model).named_parameters() if name.endswith("weight"))
-    assert 4 * weights == real
-    assert json.loads(metadata["tinydl.integer"])
-    for name, tensor in network.state_dict().items():
-        np.testing.assert_array_equal(again.state_dict()[name].data, tensor.data)
 
 
 # ---------------------------------------------------------------------------------------------------- one small network
@@ -275,19 +256,6 @@ def test_bad_input_is_refused():
         IntegerNetwork(network.layers, [Wire(("x",), "y")], {}, {})
     with pytest.raises(ValueError, match="arrays"):
         KINDS["Lookup"]({}, {})
-
-
-def test_other_and_damaged_files_are_refused(tmp_path):
-    path = tmp_path / "network.safetensors"
-    network = convert(everything(), [small_images(4)])
-    save(network, path)
-    data = bytearray(path.read_bytes())
-    data[-3] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(CheckpointError, match="damaged"):
-        load(path)
-    with pytest.raises(TypeError, match="IntegerNetwork"):
-        save(everything(), path)
 
 
 def test_infinities_are_clamped():

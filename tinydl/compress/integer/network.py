@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from tinydl import kernels
-from tinydl.compress.integer.layers import KINDS, IntegerLayer
+from tinydl.compress.integer.layers import IntegerLayer
 from tinydl.methods import plain
 from tinydl.nn import Module, ModuleList
 from tinydl.shapes import Array
-from tinydl.storage import CheckpointError, read, write_sealed
 from tinydl.tensor import Tensor
-
-_STRUCTURE = "tinydl.integer"
 
 
 class Grid(NamedTuple):
@@ -127,34 +122,3 @@ class IntegerNetwork(Module):
                 for layer, wire in self._steps()
             ],
         }
-
-
-def save(network: IntegerNetwork, path: str | os.PathLike[str]) -> None:
-    """Write a network of integers as one safetensors file: its arrays, and its structure in the metadata.
-
-    Raises: TypeError for another kind of network; OSError when writing fails, with the old file intact.
-    """
-    if not isinstance(network, IntegerNetwork):
-        raise TypeError(f"network must be an IntegerNetwork, got {type(network).__name__}")
-    arrays = {name: tensor.data for name, tensor in network.state_dict().items()}
-    write_sealed(path, arrays, {_STRUCTURE: json.dumps(network.structure(), allow_nan=False, separators=(",", ":"))})
-
-
-def load(path: str | os.PathLike[str]) -> IntegerNetwork:
-    """Return the network that `save` wrote; no other file or class is needed.
-
-    Raises: CheckpointError when the file is damaged, or holds something else; OSError when it cannot be read.
-    """
-    arrays, metadata = read(path)
-    if _STRUCTURE not in metadata:
-        raise CheckpointError(f"{path} holds no network of integers")
-    structure = json.loads(metadata[_STRUCTURE])
-    layers, wires = [], []
-    for number, (kind, takes, makes, settings) in enumerate(structure["layers"]):
-        if kind not in KINDS:
-            raise CheckpointError(f"{path}: layer {number} is a {kind}, which this version of tinydl does not know")
-        names = KINDS[kind].arrays
-        layers.append(KINDS[kind](settings, {name: arrays[f"layers.{number}.{name}"] for name in names}))
-        wires.append(Wire(tuple(takes), makes))
-    inputs, outputs = ({n: Grid(*grid) for n, grid in structure[side].items()} for side in ("inputs", "outputs"))
-    return IntegerNetwork(layers, wires, inputs, outputs)
