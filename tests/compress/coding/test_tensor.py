@@ -47,6 +47,20 @@ def test_sizes_are_those_of_the_format():
     noise = np.random.default_rng(0).standard_normal((10, 10)).astype(np.float32)
     assert len(tensor.encode(noise, [])) == 400 + 6
     assert len(tensor.encode(noise.astype(np.float16).astype(np.float32), [])) == 200 + 6
+    assert len(tensor.encode(noise.astype(np.float64), [])) == 400 + 6
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint16, np.uint32, np.uint64])
+def test_integers_that_fit_half_the_width_take_half_the_bytes(dtype):
+    limits = np.iinfo(np.dtype(f"{np.dtype(dtype).kind}{np.dtype(dtype).itemsize // 2}"))
+    odd = np.linspace(limits.min, limits.max, 50, dtype=np.float64)[1:-1].astype(dtype)
+    fits = np.concatenate([[limits.min, limits.max], odd]).astype(dtype)
+    too_large = fits.copy()
+    too_large[7] = int(limits.max) + 1
+    for array, size in ((fits, fits.nbytes // 2), (too_large, fits.nbytes)):
+        assert identical(round_trip(array), array)
+        assert len(tensor.encode(array, [])) <= size + 12
+    assert len(tensor.encode(too_large, [])) > fits.nbytes // 2 + 12
 
 
 def test_layout_and_byte_order_do_not_matter():
@@ -79,7 +93,7 @@ HEAD = bytes([0]) + number(1)
         (bytes([0]) + number(3) + 3 * number(1 << 62), "larger than"),
         (bytes([0]) + number(3) + number(0) + 2 * number(1 << 62), "larger than"),
         (HEAD + number(10) + bytes([FULL, 4]), "no kind of float32 numbers is 4"),
-        (bytes([1]) + number(1) + number(10) + bytes([FULL, 2]), "no kind of float64 numbers is 2"),
+        (bytes([2]) + number(1) + number(10) + bytes([FULL, 2]), "no kind of int8 numbers is 2"),
         (HEAD + number(10) + bytes([FULL, 1]) + number(0), "a palette of no numbers serves 10 places"),
         (HEAD + number(10) + bytes([FULL, 1]) + number(1 << 60), "are announced where 0"),
         (HEAD + number(10) + bytes([FULL, 0]) + b"abc", "40 bytes are announced where 3"),

@@ -25,7 +25,12 @@ DTYPES = [np.dtype(name) for name in "<f4 <f8 |i1 <i2 <i4 <i8 |u1 <u2 <u4 <u8 |b
 """What an array may hold; its place in this list stands in the file."""
 
 _PALETTE, _HALF = 1, 2
-"""What the numbers are: whether there is a palette, and whether half precision holds them without loss."""
+"""What the numbers are: whether there is a palette, and whether a type of half the width holds them without loss."""
+
+_HALVES = {
+    **{np.dtype(f"<f{n}"): np.dtype(f"<f{n // 2}") for n in (4, 8)},
+    **{np.dtype(f"<{kind}{n}"): np.dtype(f"<{kind}{n // 2}") for kind in "iu" for n in (2, 4, 8)},
+}
 
 _MAX_AXES = 32
 
@@ -57,24 +62,21 @@ def _what(words: Array, dtype: np.dtype[Any], coders: Sequence[str]) -> bytes:
     """Return the numbers whose bits are `words`, themselves or by a palette, whichever is shorter."""
     values, index = np.unique(words, return_inverse=True)
     half = _HALF if _fits_half(values.view(dtype)) else 0
-    literal = bytes([half]) + _numbers(words.view(dtype), half)
+    stored = _HALVES[dtype] if half else dtype
+    literal = bytes([half]) + words.view(dtype).astype(stored).tobytes()
     if 2 * len(values) > len(words):
         return literal
-    palette = bytes([half | _PALETTE]) + number(len(values)) + _numbers(values.view(dtype), half)
+    palette = bytes([half | _PALETTE]) + number(len(values)) + values.view(dtype).astype(stored).tobytes()
     return min(literal, palette + stream.encode(index, len(values), coders), key=len)
 
 
 def _fits_half(values: Array) -> bool:
-    """Tell whether float32 `values` are the same after a detour through half precision, to the bit."""
-    if values.dtype != np.float32:
+    """Tell whether `values` are the same, to the bit, after a detour through the type of half the width."""
+    if values.dtype not in _HALVES:
         return False
-    with np.errstate(over="ignore"):
-        there_and_back = values.astype("<f2").astype("<f4")
+    with np.errstate(over="ignore", invalid="ignore"):
+        there_and_back = values.astype(_HALVES[values.dtype]).astype(values.dtype)
     return there_and_back.tobytes() == values.tobytes()
-
-
-def _numbers(values: Array, half: int) -> bytes:
-    return (values.astype("<f2") if half else values).tobytes()
 
 
 def decode(reader: Reader, limit: int) -> tuple[Array, int]:
@@ -110,10 +112,10 @@ def _head(reader: Reader) -> tuple[np.dtype[Any], Shape]:
 def _read_what(reader: Reader, count: int, dtype: np.dtype[Any]) -> Array:
     """Return `count` numbers."""
     what = reader.byte()
-    if what > (_PALETTE | _HALF) or (what & _HALF and dtype != np.float32):
+    if what > (_PALETTE | _HALF) or (what & _HALF and dtype not in _HALVES):
         raise FormatError(f"no kind of {dtype} numbers is {what}")
     different = reader.number() if what & _PALETTE else count
-    stored = np.dtype("<f2") if what & _HALF else dtype
+    stored = _HALVES[dtype] if what & _HALF else dtype
     numbers = np.frombuffer(reader.take(different * stored.itemsize), stored).astype(dtype)
     if not what & _PALETTE:
         return numbers

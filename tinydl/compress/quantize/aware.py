@@ -8,7 +8,7 @@ from tinydl.train import Callback, Trainer
 
 
 class QuantizationAware(Callback):
-    """Lets a `Simulated` network train quantized, and freezes it at the end of `fit`.
+    """Lets a `Simulated` network, or one inside the model, train quantized, and freezes it at the end of `fit`.
 
     Forward, weights and values are rounded as integers would be; backward, rounding counts as the identity, and what
     was clamped gets no gradient (see `ops.fake_quantize`). The scales of weights follow the weights at every step;
@@ -41,7 +41,7 @@ class QuantizationAware(Callback):
         self.observe = None if observe is None else whole(observe, "observe", 0)
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        """Quantize while training. Raises: TypeError when the model is not `Simulated`, ValueError if uncalibrated."""
+        """Quantize while training. Raises: TypeError when nothing is `Simulated`, ValueError if uncalibrated."""
         network = _network(trainer)
         network.freeze_values()  # refuses what has no ranges yet
         if self.observe is None or trainer.step < self.observe:
@@ -58,6 +58,8 @@ class QuantizationAware(Callback):
 
 
 def _network(trainer: Trainer) -> Simulated:
-    if not isinstance(trainer.model, Simulated):
-        raise TypeError(f"QuantizationAware trains what prepare() returns, got {type(trainer.model).__name__}")
-    return trainer.model
+    """Return the simulated network that is trained: the model, or one inside it, such as a student of distillation."""
+    for module in trainer.model.modules():
+        if isinstance(module, Simulated):
+            return module
+    raise TypeError(f"QuantizationAware trains what prepare() returns, got {type(trainer.model).__name__}")
