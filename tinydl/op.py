@@ -263,13 +263,16 @@ class Fused:
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel, or the composition where the call has to be recorded; a Tensor in, a Tensor out."""
-        tensors = [a for a in args if isinstance(a, Tensor)]
-        if not tensors:
-            return self.forward(*args)
-        if mode.recording and any(t._requires_grad for t in tensors):
-            return self.composed(*args)
-        arrays = [a._data if isinstance(a, Tensor) else a for a in args]
+        has_tensor, arrays = False, []
+        for a in args:
+            if isinstance(a, Tensor):
+                if a._requires_grad and mode.recording:
+                    return self.composed(*args)
+                has_tensor, a = True, a._data
+            arrays.append(a)
         result = self.forward(*arrays)
+        if not has_tensor:
+            return result
         first, *others = result if isinstance(result, tuple) else (result,)
         y = Tensor.of(first)
         if mode.watched:

@@ -117,6 +117,12 @@ def test_twins_agree_in_every_layout(lay_out: LayOut, data: st.DataObject) -> No
     fixed = [kernels.batch_norm_eval(x, *statistics, *affine, 1e-2) for kernels in (fast, reference)]
     _assert_close((fixed[0],), (fixed[1],), dtype)
     _assert_close((fixed[1],), (wanted[0],), dtype)
+    layer_bias = data.draw(st.sampled_from([None, lay_out(rng.normal(size=shape[1]).astype(dtype))]))
+    folded = [kernels.folded_norm(*statistics, *affine, layer_bias, 1e-2) for kernels in (fast, reference)]
+    _assert_close(folded[0], folded[1], dtype)
+    offset = 0 if layer_bias is None else layer_bias.reshape(-1, *[1] * (x.ndim - 2))
+    shift, scale = (a.reshape(-1, *[1] * (x.ndim - 2)) for a in folded[1])
+    _assert_close((shift + scale * (x - offset),), (wanted[0],), dtype, ulps=500)
 
     rows, g_rows = x.reshape(-1, shape[1]), g.reshape(-1, shape[1])
     y, rstd = reference.standardize(rows, 1e-2)

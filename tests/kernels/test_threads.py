@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController
 
 from tinydl.kernels import threads
 
@@ -22,17 +21,13 @@ def n_threads(request: pytest.FixtureRequest) -> Iterator[int]:
 def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "spinning":
         pytest.importorskip("numba")
-        from tinydl.kernels.compiled import spin
+        from tinydl.kernels.compiled import crew
 
-        if not hasattr(spin._spin, "signatures"):
+        if not hasattr(crew._serve, "signatures"):
             pytest.skip("kernels run interpreted")
-        monkeypatch.setattr(threads, "spin", spin.spin)
+        monkeypatch.setattr(threads, "meeting", crew._Compiled())
     else:
-        monkeypatch.setattr(threads, "spin", None)
-
-
-def blas_threads() -> list[int]:
-    return [lib.get_num_threads() for lib in ThreadpoolController().select(user_api="blas").lib_controllers]
+        monkeypatch.setattr(threads, "meeting", None)
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 2, 5, 97])
@@ -143,61 +138,6 @@ def test_ctrl_c_waits_for_the_helpers(n_threads: int) -> None:
     assert ended.count(-1) == n_threads
 
 
-def test_blas_threads_are_lent_and_given_back() -> None:
-    controller = ThreadpoolController()
-    for found in (1, 2):
-        with controller.limit(limits=found, user_api="blas"):
-            with threads.single_threaded_blas():
-                assert set(blas_threads()) <= {1}
-                with threads.single_threaded_blas():
-                    assert set(blas_threads()) <= {1}
-                assert set(blas_threads()) <= {1}
-            assert set(blas_threads()) <= {found}
-            with pytest.raises(ArithmeticError), threads.single_threaded_blas():
-                raise ArithmeticError
-            assert set(blas_threads()) <= {found}
-
-
-def test_overlapping_blas_blocks_restore_what_the_first_found() -> None:
-    inside, leave = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with threads.single_threaded_blas():
-            inside.set()
-            leave.wait(timeout=10)
-
-    before = blas_threads()
-    user = threading.Thread(target=other)
-    with threads.single_threaded_blas():
-        user.start()
-        inside.wait(timeout=10)
-    assert set(blas_threads()) <= {1}
-    leave.set()
-    user.join(timeout=10)
-    assert blas_threads() == before
-
-
-def test_a_limit_of_the_users_in_another_thread_is_lent_too() -> None:
-    """Of OpenBLAS's thread count, threadpoolctl lets one thread have the say."""
-    inside, leave = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with ThreadpoolController().limit(limits=2, user_api="blas"):
-            inside.set()
-            leave.wait(timeout=10)
-
-    before = blas_threads()
-    user = threading.Thread(target=other)
-    user.start()
-    inside.wait(timeout=10)
-    with threads.single_threaded_blas():
-        assert set(blas_threads()) <= {1}
-    assert set(blas_threads()) <= {2}
-    leave.set()
-    user.join(timeout=10)
-    assert blas_threads() == before
-
-
 def test_nothing_piles_up(n_threads: int) -> None:
     for _ in range(200):
         threads.run(lambda start, stop, worker: None, n_threads, 1)
@@ -219,15 +159,12 @@ def in_child(check) -> bool:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_fork_after_and_inside_a_run(n_threads: int) -> None:
-    before = blas_threads()
 
     def works() -> bool:
         seen: list[int] = []
         signal.alarm(20)
         threads.run(lambda start, stop, worker: seen.append(worker), n_threads, 1)
-        with threads.single_threaded_blas():
-            inside = set(blas_threads()) <= {1}
-        return inside and blas_threads() == before and sorted(seen) == list(range(n_threads))
+        return sorted(seen) == list(range(n_threads))
 
     assert works()
     signal.alarm(0)
@@ -236,8 +173,7 @@ def test_fork_after_and_inside_a_run(n_threads: int) -> None:
 
     def task(start: int, stop: int, worker: int) -> None:
         if worker == 0:
-            with threads.single_threaded_blas():
-                held.append(in_child(works))
+            held.append(in_child(works))
 
     threads.run(task, n_threads, 1)
     assert held == [True]
@@ -260,13 +196,29 @@ def test_absurd_omp_num_threads_is_ignored(value: str, monkeypatch: pytest.Monke
     assert threads._default_num_threads() == 1
 
 
+class OnProcessor:
+    """Threads that always run on this processor, and never meet without the GIL."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def current_cpu(self):
+        return self.number
+
+    def serve(self, address, done, still):
+        return threads.TIRED
+
+    def are_done(self, addresses):
+        return False
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system moves no threads on request")
 def test_a_helper_on_the_givers_processor_steps_aside_and_is_free_again(monkeypatch):
     """On one processor the slices would run one after the other."""
     allowed = os.sched_getaffinity(0)
     asked = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda who, cpus: asked.append((who, set(cpus))))
-    monkeypatch.setattr(threads, "current_cpu", lambda: min(allowed))
+    monkeypatch.setattr(threads, "meeting", OnProcessor(min(allowed)))
     monkeypatch.setattr(threads, "_pool", [])
     monkeypatch.setattr(threads, "_num_threads", 2)
     monkeypatch.setattr(threads, "APART", 1e9)
@@ -283,7 +235,7 @@ def test_where_moving_is_forbidden_the_work_is_done(monkeypatch):
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda who: {0, 1})
     monkeypatch.setattr(os, "sched_setaffinity", forbidden)
-    monkeypatch.setattr(threads, "current_cpu", lambda: 0)
+    monkeypatch.setattr(threads, "meeting", OnProcessor(0))
     monkeypatch.setattr(threads, "_pool", [])
     monkeypatch.setattr(threads, "_num_threads", 2)
     seen = []

@@ -1,16 +1,15 @@
-"""The thread pool that compiled kernels share, and the peace between it and NumPy's BLAS.
+"""The thread pool that compiled kernels share.
 
 A kernel gives each thread a slice of the batch for the whole operation. Numba's own parallel loops and a
 multi-threaded BLAS would fight for the same cores: both wait by spinning, and a pair of calls that takes
-0.6 ms alone was measured at 8 ms. So compiled kernels run without Numba's `parallel`, BLAS is held at one
-thread while they use it from several threads (`single_threaded_blas`), and nothing else about a user's NumPy
-changes. The same thread count gives the same bits; another count may round differently.
+0.6 ms alone was measured at 8 ms. So compiled kernels run without Numba's `parallel`, and leave to BLAS only
+products that are so small that it keeps to one thread. The same thread count gives the same bits; another
+count may round differently.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import os
 import threading
@@ -23,30 +22,51 @@ import numpy as np
 
 from tinydl.shapes import Array, Pair
 
-__all__ = ["num_threads", "run", "set_num_threads", "single_threaded_blas"]
+__all__ = ["num_threads", "run", "set_num_threads", "share"]
 
 Task = Callable[[int, int, int], None]
 """A task does items start…stop−1 of its operation, as worker number `worker`: `task(start, stop, worker)`."""
 
 
-class Spin(Protocol):
-    """Set `tell[0] = value`, wait a moment until `flag[0] >= ticket`, all without the GIL: was it reached?
+GIVEN, DONE, JOB, GIVER, AWAKE, WORDS = 0, 16, 32, 34, 48, 512
+"""What stands where in the mailbox of a helper, and its length, in integers of 8 bytes: the number of the job that was
+given last; of the one that was done last; the address of a compiled job (0: it is one of Python's); the processor of
+the giver; whether the helper waits here. What one thread writes and another reads is 128 bytes from all else, so that
+they share no cache line."""
 
-    With `pause`, leave the other thread a few more µs to let go of the GIL.
-    """
+TIRED, PYTHON, ASIDE = 0, 1, 2
+"""Why a helper leaves its mailbox: nothing came; a job for Python did; the giver runs on the same processor."""
 
-    def __call__(self, tell: Array, value: int, flag: Array, ticket: int, pause: bool) -> bool: ...
+
+class Meeting(Protocol):
+    """How threads meet without the GIL; addresses are those of mailboxes."""
+
+    def serve(self, address: int, done: int, still: int) -> int:
+        """Say that `done` jobs are done, do compiled ones as they come, and return why that ends.
+
+        For the first `still` jobs it does not matter on which processor.
+        """
+
+    def are_done(self, addresses: Array) -> bool:
+        """Wait a moment; return whether all has been done that was given."""
+
+    def current_cpu(self) -> int:
+        """Return the number of this thread's processor, or a negative one if nobody knows."""
 
 
 APART = 0.02
 """Seconds from one step aside to the next: where other programs keep every processor busy, moving helps nobody."""
 
-spin: Spin | None = None
-"""How a thread waits before it sleeps; compiled/spin.py puts its function here."""
+JOBS_APART = 1000
+"""The same in compiled jobs."""
 
-current_cpu: Callable[[], int] | None = None
-"""Tells which processor a thread runs on; compiled/spin.py puts its function here where there is one."""
+POLL = 5e-5
+"""Seconds between two looks at a helper that takes longer than anybody waits by spinning."""
 
+meeting: Meeting | None = None
+"""How threads meet before they sleep; compiled/crew.py puts its functions here."""
+
+_NOBODY = np.empty(0, np.int64)
 _pool: list[_Helper] = []
 _pool_in_use = threading.Lock()
 
@@ -131,9 +151,7 @@ def run(task: Task, n_items: int, grain: int) -> None:
 
 
 def _run_on_pool(task: Task, cut: list[Pair]) -> None:
-    while len(_pool) < len(cut) - 1:
-        _pool.append(_Helper())
-    busy = _pool[: len(cut) - 1]
+    busy = _helpers(len(cut) - 1)
     errors: list[BaseException | None] = []
     try:
         for worker, helper in enumerate(busy, 1):
@@ -147,41 +165,109 @@ def _run_on_pool(task: Task, cut: list[Pair]) -> None:
         raise raised
 
 
+def share(kernel: Callable[..., Any], n_workers: int, *arguments: Any) -> None:
+    """Run `kernel(worker, boss, crew, *arguments)` for each worker, each on its own thread: see compiled/crew.py.
+
+    The caller is worker 0 and the boss. Where the pool is in use, or kernels are not compiled, the shares are done one
+    after another, with nobody as crew.
+
+    >>> share(lambda worker, boss, crew, word: print(worker, boss, len(crew), word), 1, "alone")
+    0 0 0 alone
+    """
+    if n_workers == 1:
+        kernel(0, 0, _NOBODY, *arguments)
+    elif meeting is not None and _pool_in_use.acquire(blocking=False):
+        try:
+            _share_on_pool(kernel, n_workers, arguments)
+        finally:
+            _pool_in_use.release()
+    else:
+        for worker in range(n_workers):
+            kernel(worker, 0, _NOBODY, *arguments)
+
+
+def _share_on_pool(kernel: Callable[..., Any], n_workers: int, arguments: tuple[Any, ...]) -> None:
+    busy = _helpers(n_workers - 1)
+    for helper in busy:
+        helper.wake()
+    done = False
+    try:
+        done = kernel(0, 1, _addresses(n_workers - 1), *arguments)
+    finally:
+        if not done:
+            _outlast(busy)
+
+
+def _outlast(busy: list[_Helper]) -> None:
+    """Return when all helpers are done, also after an error or Ctrl-C: they may still write to the arrays."""
+    interrupt: BaseException | None = None
+    while any(helper.is_behind() for helper in busy):
+        try:
+            for helper in busy:
+                helper.wake()
+            time.sleep(POLL)
+        except KeyboardInterrupt as ctrl_c:
+            interrupt = ctrl_c
+    if interrupt is not None:
+        raise interrupt
+
+
+def _helpers(n: int) -> list[_Helper]:
+    """Return the first n helpers."""
+    while len(_pool) < n:
+        _pool.append(_Helper())
+    return _pool[:n]
+
+
+def _addresses(n: int) -> Array:
+    """Return the addresses of the mailboxes of the first n helpers; the last of them knows."""
+    return _pool[n - 1].crew
+
+
 class _Helper(threading.Thread):
-    """A thread that runs one task at a time and, between tasks, spins for a moment before it sleeps.
+    """A thread that runs one task at a time and, between tasks, waits at its mailbox for a moment before it sleeps.
 
     Waking a sleeping thread takes about 40 µs on a virtual machine. A training step has dozens of operations
     that are no longer than that, and they follow each other closely: so both sides first spin (without the
-    GIL) on a ticket number. Queues make the actual hand-over; the numbers only say that it is worth looking.
+    GIL) on a number. Queues make the actual hand-over of Python's tasks; the numbers only say that it is worth looking.
+    Compiled jobs are handed over in the mailbox itself.
     """
 
     def __init__(self) -> None:
         super().__init__(name="tinydl-helper", daemon=True)
-        self._jobs: SimpleQueue[tuple[Task, int, int, int]] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Task, int, int, int] | None] = SimpleQueue()
         self._end: SimpleQueue[None] = SimpleQueue()
-        # 128 bytes apart, so that no cache line is shared.
-        self._given, self._done, self._unused = np.zeros((3, 16), np.int64)
-        self._ticket = 0
-        self._giver = -1
+        self._mail = np.zeros(WORDS, np.int64)
+        self._address = np.array([self._mail.ctypes.data])
+        self.crew = np.concatenate([*(helper._address for helper in _pool), self._address])
         self._moved = -math.inf
         self._finished = True
         self._error: BaseException | None = None
         self.start()
 
+    def wake(self) -> None:
+        """Make sure that a compiled job will be seen, now or when it comes."""
+        if not self._mail[AWAKE]:
+            self._jobs.put(None)
+
+    def is_behind(self) -> bool:
+        """Return whether something has been given that is not done."""
+        return bool(self._mail[DONE] < self._mail[GIVEN])
+
     def give(self, task: Task, start: int, stop: int, worker: int) -> None:
         self._finished = False
         self._end = SimpleQueue()  # the old one may hold the token of an end that was seen by spinning
-        self._ticket += 1
-        self._giver = current_cpu() if current_cpu is not None else -1
+        self._mail[JOB] = 0
+        self._mail[GIVER] = meeting.current_cpu() if meeting is not None else -1
         self._jobs.put((task, start, stop, worker))
-        self._given[0] = self._ticket
+        self._mail[GIVEN] += 1
 
     def wait(self) -> BaseException | None:
         """Return the task's exception, or a Ctrl-C that came meanwhile, once the task has ended."""
         interrupt: BaseException | None = None
         while not self._finished:
             try:
-                if spin is None or not spin(self._unused, 0, self._done, self._ticket, False):
+                if meeting is None or not meeting.are_done(self._address):
                     self._end.get()
             except KeyboardInterrupt as ctrl_c:
                 interrupt = ctrl_c
@@ -189,16 +275,31 @@ class _Helper(threading.Thread):
         return raised or interrupt
 
     def run(self) -> None:
-        n_done = 0
+        done = 0
         while True:
-            if spin is not None:
-                spin(self._done, n_done, self._given, n_done + 1, True)
-            self._do(*self._jobs.get())
-            n_done += 1
+            done = self._serve(done)
+            job = self._jobs.get()
+            if job is not None:  # else somebody only wants this thread to be awake
+                self._do(*job)
+                done += 1
+
+    def _serve(self, done: int) -> int:
+        """Wait at the mailbox until a task for Python comes, or for a moment; return how many jobs are done by then."""
+        if meeting is None:
+            self._mail[DONE] = done
+            return done
+        while meeting.serve(int(self._address[0]), done, JOBS_APART * self._has_just_moved()) == ASIDE:
+            self._step_aside()
+            done = int(self._mail[DONE])
+        return int(self._mail[DONE])
+
+    def _has_just_moved(self) -> bool:
+        return time.monotonic() < self._moved + APART
 
     def _do(self, task: Task, start: int, stop: int, worker: int) -> None:
         """Run one task; its arrays die with this frame, not with the next task."""
-        if current_cpu is not None and current_cpu() == self._giver and time.monotonic() > self._moved + APART:
+        here = -1 if meeting is None else meeting.current_cpu()
+        if here == self._mail[GIVER] >= 0 and not self._has_just_moved():
             self._step_aside()
         try:
             task(start, stop, worker)
@@ -216,83 +317,18 @@ class _Helper(threading.Thread):
         """
         self._moved = time.monotonic()
         allowed = os.sched_getaffinity(0)
-        others = allowed - {self._giver}
+        others = allowed - {int(self._mail[GIVER])}
         with contextlib.suppress(OSError):  # where the system forbids it, the task has to be done all the same
             if others:
                 os.sched_setaffinity(0, others)
                 os.sched_setaffinity(0, allowed)
 
 
-class _BlasThreads:
-    """Counts the operations that need BLAS on one thread; the last one out restores what the first found."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._found: list[tuple[Any, int]] = []
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._found = [(library, library.get_num_threads()) for library in _blas_libraries()]
-                _set_blas_threads([(library, 1) for library, _ in self._found])
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self.restore()
-
-    def restore(self) -> None:
-        _set_blas_threads(self._found)
-        self._found = []
-
-
-@functools.cache
-def _blas_libraries() -> list[Any]:
-    """Return threadpoolctl's handles of this process's BLAS libraries; finding them takes 0.3 ms, once."""
-    from threadpoolctl import ThreadpoolController
-
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
-
-
-def _set_blas_threads(counts: list[tuple[Any, int]]) -> None:
-    """Set each library's thread count, from whichever thread this is.
-
-    In newer versions of threadpoolctl the first thread that sets OpenBLAS's count is the only one that can,
-    until it is released. But the last operation to end, which restores the count, need not be the first.
-    """
-    for library, n in counts:
-        release = getattr(library, "clear_controlling_thread", lambda force: None)
-        release(force=True)
-        library.set_num_threads(n)
-        release(force=True)
-
-
-_blas = _BlasThreads()
-
-
-def single_threaded_blas() -> _BlasThreads:
-    """Hold BLAS at one thread inside a `with` block, for kernels that call it from several threads of ours.
-
-    Blocks may nest and overlap in time; the last one to end restores the counts that the first one found.
-    BLAS has one setting for the whole process, so a user's own thread that multiplies matrices at this
-    moment does so on one thread: slower, never wrong.
-
-    >>> with single_threaded_blas():
-    ...     pass
-    """
-    return _blas
-
-
 def _after_fork_in_child() -> None:
     """Start anew in a forked child: it has our objects but none of our threads, and locks may be held."""
-    global _pool_in_use, _blas
+    global _pool_in_use
     _pool.clear()
     _pool_in_use = threading.Lock()
-    _blas.restore()
-    _blas = _BlasThreads()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,8 +10,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tinydl.modes import mode
 from tinydl.nn.activation import Hardswish, ReLU, ReLU6, SiLU
 from tinydl.nn.conv import Conv2d
@@ -19,7 +17,7 @@ from tinydl.nn.linear import Linear
 from tinydl.nn.module import Module
 from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
 from tinydl.ops.geometry import convolution
-from tinydl.ops.inference import conv2d_clamped, hard_swish_in_place, linear_clamped, silu_in_place
+from tinydl.ops.inference import conv2d_clamped, folded_norm, hard_swish_in_place, linear_clamped, silu_in_place
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 
@@ -38,12 +36,9 @@ class Group(NamedTuple):
     layer: Any
     norm: Any
     bounds: Bounds | None
-    curve: Callable[[Any], Any] | None = None
-
-    @property
-    def size(self) -> int:
-        """How many modules these are."""
-        return 1 + (self.norm is not None) + (self.bounds is not None or self.curve is not None)
+    curve: Callable[[Any], Any] | None
+    size: int
+    """How many modules these are."""
 
 
 def in_turn(input: Any, *modules: Module) -> Any:
@@ -110,13 +105,17 @@ def groups(modules: Sequence[Module]) -> Iterator[tuple[Group, Sequence[Module]]
 
 def _group(modules: Sequence[Module], i: int) -> Group:
     """Return what can be fused with module number `i`."""
-    layer, rest = modules[i], modules[i + 1 : i + 3]
-    conv, linear = _computes_as(layer, Conv2d), _computes_as(layer, Linear)
-    norm = rest[0] if conv and rest and _is_fixed_norm(rest[0]) else None
-    rest = rest[1:] if norm is not None else rest
-    if not (conv or linear) or not rest or rest[0]._hooks is not None:
-        return Group(layer, norm, None)
-    return Group(layer, norm, CLAMPS.get(type(rest[0])), CURVES.get(type(rest[0])))
+    layer, n, behind = modules[i], len(modules), i + 1
+    conv = _computes_as(layer, Conv2d)
+    if not (conv or _computes_as(layer, Linear)):
+        return Group(layer, None, None, None, 1)
+    norm = modules[behind] if conv and behind < n and _is_fixed_norm(modules[behind]) else None
+    behind += norm is not None
+    if behind == n or modules[behind]._hooks is not None:
+        return Group(layer, norm, None, None, behind - i)
+    kind = type(modules[behind])
+    bounds, curve = CLAMPS.get(kind), CURVES.get(kind)
+    return Group(layer, norm, bounds, curve, behind - i + (bounds is not None or curve is not None))
 
 
 def _computes_as(module: Module, kind: type[Module]) -> bool:
@@ -136,11 +135,14 @@ def _is_fixed_norm(module: Any) -> bool:
 
 def _fits(group: Group, x: Tensor) -> bool:
     """Tell whether shapes and dtypes are such that the fused kernel may trust them."""
-    layer, norm = group.layer, group.norm
+    layer, norm, dtype = group.layer, group.norm, x.dtype
     arrays = [layer.weight, layer.bias]
     if norm is not None:
         arrays += [norm.running_mean, norm.running_var, norm.weight, norm.bias]
-    if any(a is not None and a.dtype != x.dtype for a in arrays) or x.dtype.kind != "f":
+    for a in arrays:
+        if a is not None and a.dtype != dtype:
+            return False
+    if dtype.kind != "f":
         return False
     if isinstance(layer, Linear):
         return x.ndim == 2 and x.shape[1] == layer.weight.shape[1]
@@ -161,12 +163,7 @@ def _fused_conv(group: Group, x: Tensor) -> Any:
     return conv2d_clamped(x, layer.weight, bias, scale, *geometry[:4], *(group.bounds or (-math.inf, math.inf)))
 
 
-@np.errstate(all="ignore")
 def _folded(layer: Conv2d, norm: Any) -> tuple[Array, Array]:
     """Return the bias and the scale of the weights that stand for the layer's bias and the norm."""
-    scale: Array = 1 / np.sqrt(norm.running_var.data + norm.running_var.dtype.type(norm.eps))
-    if norm.weight is not None:
-        scale *= norm.weight.data
-    mean = norm.running_mean.data if layer.bias is None else norm.running_mean.data - layer.bias.data
-    shift = -mean * scale
-    return (shift if norm.bias is None else shift + norm.bias.data), scale
+    given = norm.running_mean, norm.running_var, norm.weight, norm.bias, layer.bias
+    return folded_norm(*given, norm.eps)

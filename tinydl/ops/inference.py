@@ -17,7 +17,7 @@ from tinydl.ops.movement import reshape
 from tinydl.ops.piecewise import hardswish
 from tinydl.ops.selection import clamp
 from tinydl.ops.smooth import silu
-from tinydl.shapes import Pair
+from tinydl.shapes import Array, Pair
 
 
 @fused
@@ -53,6 +53,12 @@ def conv2d_clamped_composed(
     """The same op by op."""
     scaled = weight if scale is None else weight * reshape(scale, (-1, 1, 1, 1))
     return clamp(cross_correlation(x, scaled, bias, stride, padding, dilation, groups), low, high)
+
+
+def folded_norm(mean: Any, var: Any, weight: Any, bias: Any, layer_bias: Any, eps: float) -> tuple[Array, Array]:
+    """Return the arrays shift and scale that stand for a norm and the bias before it; see `kernels.folded_norm`."""
+    weight, bias, layer_bias = (None if a is None else a.data for a in (weight, bias, layer_bias))
+    return kernels.folded_norm(mean.data, var.data, weight, bias, layer_bias, eps)
 
 
 @fused

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import buffers, threads
+from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, numba
 from tinydl.kernels.compiled.memory import plain
 from tinydl.kernels.compiled.tile import INT64, REGISTERS, Tile, Writer, cgutils
@@ -30,8 +31,8 @@ ROWS, COLUMNS = (4, 6) if REGISTERS == 32 else (2, 5)
 LONG = 1024
 """Terms that are summed at a time: so much of some rows of w stays in L1, of 128 rows of x in L2."""
 
-GRAIN = 700_000
-"""Multiplications that are worth the 7 µs of handing them to another thread: some 14 µs of work."""
+GRAIN = 150_000
+"""Multiplications that are worth handing to another thread: some 3 µs of work."""
 
 
 class _DotWriter(Writer):
@@ -129,17 +130,29 @@ _tile = tile_function()
 
 @njit
 def _dot(
-    x: Array, w: Array, y: Array, start: Array, row: int, row_end: int, column: int, column_end: int,
+    worker: int, boss: int, crew: Array, shares: Array, x: Array, w: Array, y: Array, start: Array,
     length: int, width: int, low: float, high: float,
-) -> None:  # fmt: skip
-    """Compute rows row…row_end and columns column…column_end of y, all arrays flat; clamp what is complete."""
+) -> bool:  # fmt: skip
+    """Compute the worker's share of y: (first row, end, first column, end); arrays are flat. Clamp what is complete."""
+    give(boss, crew)
     T = x.dtype.type
+    row, row_end, column, column_end = shares[worker]
     for k in range(0, max(length, 1), LONG):
         k_end, accumulate = min(k + LONG, length), int(k > 0)
         least, most = T(low if k_end == length else -math.inf), T(high if k_end == length else math.inf)
         for c in range(column, column_end, COLUMNS):
             for r in range(row, row_end, ROWS):
                 _tile(x, w, y, start, r, row_end, c, column_end, k, k_end, length, width, accumulate, least, most)
+    return wait(boss, crew)
+
+
+@functools.lru_cache(maxsize=256)
+def _shares(m: int, o: int, length: int, n_threads: int) -> Array:
+    """Return what part of y (m, o) each worker makes: rows, or columns where there are more of these."""
+    size, tile = (m, ROWS) if m > o else (o, COLUMNS)
+    grain = GRAIN * size // max(1, tile * m * o * length) + 1
+    cut = [(first * tile, min(last * tile, size)) for first, last in threads.slices(-(-size // tile), grain)]
+    return np.array([(*some, 0, o) if m > o else (0, m, *some) for some in cut])
 
 
 def dot(x: Array, w: Array, bias: Array | None, low: float, high: float) -> Array:
@@ -149,14 +162,6 @@ def dot(x: Array, w: Array, bias: Array | None, low: float, high: float) -> Arra
     x, w = plain(x, dtype).reshape(-1), plain(w, dtype).reshape(-1)
     start = np.zeros(o, dtype) if bias is None else plain(bias, dtype)
     y = buffers.empty((m, o), dtype)
-    flat = y.reshape(-1)
-    by_rows = m > o
-    size, tile = (m, ROWS) if by_rows else (o, COLUMNS)
-
-    def some(first: int, last: int, worker: int) -> None:
-        first, last = first * tile, min(last * tile, size)
-        rows, columns = ((first, last), (0, o)) if by_rows else ((0, m), (first, last))
-        _dot(x, w, flat, start, *rows, *columns, length, o, float(low), float(high))
-
-    threads.run(some, -(-size // tile), GRAIN * size // max(1, tile * m * o * length) + 1)
+    shares = _shares(m, o, length, threads.num_threads())
+    threads.share(_dot, len(shares), shares, x, w, y.reshape(-1), start, length, o, float(low), float(high))
     return y

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import buffers, threads
-from tinydl.kernels.compiled.memory import plain
+from tinydl.kernels.compiled.memory import filled, plain
 from tinydl.kernels.compiled.transpose import transpose
 from tinydl.shapes import Array
 
@@ -17,8 +17,9 @@ __all__: list[str] = []
 SIDE = 16
 """Rows that a thread takes at least: whole squares of transpose.py."""
 
-GRAIN = 1 << 18
-"""Numbers that are worth handing to another thread: some 50 µs of work."""
+GRAIN = 1 << 14
+"""Numbers that are worth handing to another thread: some 3 µs of work. Where threads share the channels of an image,
+each then finds the weights of its own channels in its cache."""
 
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -34,7 +35,8 @@ def channels_last(x: Array) -> Array:
     n, h, w, c = view.shape
     copy = buffers.empty(view.shape, view.dtype.newbyteorder("="))
     if x.flags.carray and x.dtype in FLOATS:
-        transpose(x.reshape(-1), copy.reshape(-1), _by_tap(1, h * w, c), _ones(c, x.dtype), n, 1, 0, c, h * w, 0, c)
+        given = x.reshape(-1), copy.reshape(-1), _by_tap(1, h * w, c), filled(c, 1, x.dtype)
+        threads.share(transpose, 1, _all_of(c), *given, n, 1, 0, c, h * w)
     else:
         np.copyto(copy, view)
     return copy
@@ -44,16 +46,19 @@ def patches_first(weight: Array, groups: int, dtype: np.dtype[Any], scale: Array
     """Return weight (O, c, kh, kw) as (groups, kh·kw·c, o), its output channels perhaps scaled, in working space."""
     o, c, taps = len(weight) // groups, weight.shape[1], weight.shape[2] * weight.shape[3]
     packed = buffers.scratch("weight", (groups, taps * c, o), dtype)
-    factors = _ones(len(weight), dtype) if scale is None else plain(scale, dtype)
-    rows = _by_tap(c, taps, o)
-    flat, flat_packed = plain(weight, dtype).reshape(-1), packed.reshape(-1)
-
-    def some(first: int, last: int, worker: int) -> None:
-        begin, end = first * SIDE, min(last * SIDE, o)
-        transpose(flat, flat_packed, rows, factors, groups, 1, 0, o, c * taps, begin, end)
-
-    threads.run(some, -(-o // SIDE), GRAIN // max(1, SIDE * c * taps * groups) + 1)
+    factors = filled(len(weight), 1, dtype) if scale is None else plain(scale, dtype)
+    size = GRAIN // max(1, SIDE * c * taps * groups) + 1
+    ranges = _ranges(o, size, threads.num_threads())
+    given = plain(weight, dtype).reshape(-1), packed.reshape(-1), _by_tap(c, taps, o), factors
+    threads.share(transpose, len(ranges), ranges, *given, groups, 1, 0, o, c * taps)
     return packed
+
+
+@functools.lru_cache(maxsize=256)
+def _ranges(n: int, size: int, n_threads: int) -> Array:
+    """Return the rows, of n, that each worker transposes: whole squares, at least `size` of them."""
+    cut = threads.slices(-(-n // SIDE), size)
+    return np.array([(first * SIDE, min(last * SIDE, n)) for first, last in cut])
 
 
 def taps_first(weight: Array, groups: int, dtype: np.dtype[Any]) -> Array:
@@ -64,7 +69,8 @@ def taps_first(weight: Array, groups: int, dtype: np.dtype[Any]) -> Array:
         return given.reshape(groups, o, c)
     packed = buffers.scratch("weight", (groups, taps * o, c), dtype)
     rows = _by_tap(1, taps, o * c)
-    transpose(given.reshape(-1), packed.reshape(-1), rows, _ones(c, dtype), groups, o, c, c, taps, 0, c)
+    flat = given.reshape(-1), packed.reshape(-1), rows, filled(c, 1, dtype)
+    threads.share(transpose, 1, _all_of(c), *flat, groups, o, c, c, taps)
     return packed
 
 
@@ -75,5 +81,6 @@ def _by_tap(c: int, taps: int, length: int) -> Array:
 
 
 @functools.lru_cache(maxsize=256)
-def _ones(n: int, dtype: np.dtype[Any]) -> Array:
-    return np.ones(n, dtype)
+def _all_of(n: int) -> Array:
+    """Return the one worker's rows: all of them."""
+    return np.array([[0, n]])

@@ -5,18 +5,20 @@ Images are channels-last: x (N, H, W, C), y and g (N, H', W', O).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled import plan
 from tinydl.kernels.compiled.geometry import Geometry
+from tinydl.kernels.compiled.memory import filled
 from tinydl.kernels.compiled.plan import Sweep
 from tinydl.kernels.compiled.sweep import Loop
-from tinydl.shapes import Array, Shape
+from tinydl.shapes import Array, Pair, Shape
 
 __all__: list[str] = []
 
@@ -32,55 +34,79 @@ MobileNetV1's last layer, 7×7 pixels and 1024 channels, took 1.65 ms on one thr
 Planner: TypeAlias = Callable[..., tuple[Sweep, ...]]
 
 
+class Job(NamedTuple):
+    """Sweeps over some images, one after another, and what each of the workers does of them: see `sweep`."""
+
+    sweeps: tuple[Sweep, ...]
+    shares: tuple[Array, ...]
+    workers: int
+
+
+class Sizes(NamedTuple):
+    """The sizes of a sweep's arrays.
+
+    Attributes:
+        x, b, y: how far apart images are in each.
+        total: how far apart the results of workers are that add up each its own.
+        columns: of a result.
+        pixels: of a result of which workers may share the columns, else 0.
+    """
+
+    x: int
+    b: int
+    y: int
+    total: int
+    columns: int
+    pixels: int
+
+
 def convolve(
     loop: Loop, x: Array, weight: Array, bias: Array, y: Array, geometry: Geometry, low: float, high: float
 ) -> None:
     """Write y = bias + the convolution of x with the weight, given as (groups, kh·kw·c, o), clamped to low…high."""
-    _gather(plan.for_y, loop, x, weight, bias, y, geometry, low, high)
+    _gather(_jobs_for_y(loop, len(x), geometry, threads.num_threads()), loop, x, weight, bias, y, low, high)
 
 
 def input_grad(loop: Loop, g: Array, weight: Array, gx: Array, geometry: Geometry) -> None:
     """Write the gradient by x; the weight is given as (groups, kh·kw·o, c)."""
-    _gather(plan.for_gx, loop, g, weight, np.zeros(gx.shape[-1], gx.dtype), gx, geometry)
+    zeros = filled(gx.shape[-1], 0, gx.dtype)
+    _gather(_jobs_for_gx(loop, len(g), geometry, threads.num_threads()), loop, g, weight, zeros, gx)
 
 
 def _gather(
-    planner: Planner,
+    jobs: tuple[Job, ...],
     loop: Loop,
     source: Array,
     weight: Array,
     bias: Array,
     result: Array,
-    geometry: Geometry,
     low: float = -math.inf,
     high: float = math.inf,
 ) -> None:
-    def do(sweep: Sweep, first: int, last: int, worker: int) -> None:
-        some = result[first:last].ravel()
-        loop.sweep(
-            source[first:last].ravel(), weight.ravel(), some, some if sweep.accumulate else bias, *sweep, low, high
-        )
-
-    n, pixels = len(source), result.shape[1] * result.shape[2]
-    units = result.shape[3] // LANES
-    few_images = n < threads.num_threads() <= units and n * geometry.work > 2 * loop.grain
-    if few_images and pixels < FEW_PIXELS and geometry.groups == 1:
-
-        def some_channels(first: int, last: int, worker: int) -> None:
-            for sweep in planner(n, geometry):
-                do(_columns(loop, sweep, first * LANES, last * LANES if last < units else None), 0, n, worker)
-
-        threads.run(some_channels, units, 1)
-    else:
-        _share_out(do, planner, n, geometry, loop.grain)
+    x, b, y = source.reshape(-1), weight.reshape(-1), result.reshape(-1)
+    for job in jobs:
+        for sweep, shares in zip(job.sweeps, job.shares):
+            start = y if sweep.accumulate else bias
+            threads.share(loop.sweep, job.workers, shares, x, b, y, start, *sweep, low, high)
 
 
-def _columns(loop: Loop, sweep: Sweep, first: int, last: int | None) -> Sweep:
-    """Return the part of a sweep that makes the channels from `first` to `last`; there is one group."""
-    terms = sweep.terms.copy()
-    terms[:, 0] += first * loop.x_lane
-    terms[:, 1:4] += first
-    return sweep._replace(terms=terms, n_columns=(sweep.n_columns if last is None else last) - first)
+@functools.lru_cache(maxsize=256)
+def _jobs_for_y(loop: Loop, n: int, geometry: Geometry, n_threads: int) -> tuple[Job, ...]:
+    x, y = geometry.x, geometry.y
+    return _jobs(plan.for_y, Sizes(x.size, 0, y.size, 0, geometry.o, y.height * y.width), loop, n, geometry, n_threads)
+
+
+@functools.lru_cache(maxsize=256)
+def _jobs_for_gx(loop: Loop, n: int, geometry: Geometry, n_threads: int) -> tuple[Job, ...]:
+    x, y = geometry.x, geometry.y
+    sizes = Sizes(y.size, 0, x.size, 0, x.channels // geometry.groups, x.height * x.width)
+    return _jobs(plan.for_gx, sizes, loop, n, geometry, n_threads)
+
+
+@functools.lru_cache(maxsize=256)
+def _jobs_for_gw(loop: Loop, n: int, geometry: Geometry, total: int, n_threads: int) -> tuple[Job, ...]:
+    sizes = Sizes(geometry.x.size, geometry.y.size, 0, total, geometry.o, 0)
+    return _jobs(plan.for_gw, sizes, loop, n, geometry, n_threads)
 
 
 @np.errstate(all="ignore")
@@ -90,27 +116,26 @@ def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry
     Each thread adds up its images; these sums are added in the order of the threads. Of a weight that is larger than
     the images are, each thread makes some rows instead: 5408 × 128 at batch 128 takes 1.1 ms, where adding up took 2.5.
     """
+    total = math.prod(shape)
     plain = (geometry.kernel, geometry.padding, geometry.groups) == ((1, 1), (0, 0), 1)
     if plain and 2 * geometry.c * geometry.o >= g.size + x.size:
         return _weight_grad_by_rows(loop, g, x, shape, geometry)
-    sums: dict[int, Array] = {}
-
-    def do(sweep: Sweep, first: int, last: int, worker: int) -> None:
-        if worker not in sums:
-            sums[worker] = np.zeros(shape, x.dtype)
-        total = sums[worker].ravel()
-        loop.sweep(x[first:last].ravel(), g[first:last].ravel(), total, total, *sweep, -math.inf, math.inf)
-
-    _share_out(do, plan.for_gw, len(x), geometry, loop.grain)
-    total = sums.pop(0) if sums else np.zeros(shape, x.dtype)
-    for worker in sorted(sums):
-        total += sums[worker]
-    return total
+    jobs = _jobs_for_gw(loop, len(x), geometry, total, threads.num_threads())
+    totals = np.zeros((max(job.workers for job in jobs), *shape), x.dtype)
+    flat = x.reshape(-1), g.reshape(-1), totals.reshape(-1)
+    for job in jobs:
+        for sweep, shares in zip(job.sweeps, job.shares):
+            threads.share(loop.sweep, job.workers, shares, *flat, flat[2], *sweep, -math.inf, math.inf)
+    result: Array = totals[0]
+    for more in totals[1:]:
+        result += more
+    return result
 
 
 def _weight_grad_by_rows(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry) -> Array:
     total = buffers.empty(shape, x.dtype)
     flat, n = total.ravel(), len(x)
+    shares = np.array([[0, 0, 0, 0, geometry.o, 0, 1]])
 
     def do(first: int, last: int, worker: int) -> None:
         flat[first * geometry.o : last * geometry.o] = 0
@@ -118,33 +143,63 @@ def _weight_grad_by_rows(loop: Loop, g: Array, x: Array, shape: Shape, geometry:
             terms = sweep.terms.copy()
             terms[:, 4:6] = terms[:, 4:5] + (first, last)
             some = sweep._replace(terms=terms)
-            loop.sweep(x.ravel(), g.ravel(), flat, flat, *some, -math.inf, math.inf)
+            threads.share(loop.sweep, 1, shares, x.ravel(), g.ravel(), flat, flat, *some, -math.inf, math.inf)
 
     work = max(1, n * geometry.multiplications // geometry.c)
     threads.run(do, geometry.c, -(-loop.grain // work))
     return total
 
 
-def _share_out(
-    do: Callable[[Sweep, int, int, int], None], planner: Planner, n: int, geometry: Geometry, grain: int
-) -> None:
-    """Call `do(sweep, first image, end, worker)` for what makes up the work, a share of it on each thread.
+def _jobs(planner: Planner, sizes: Sizes, loop: Loop, n: int, geometry: Geometry, n_threads: int) -> tuple[Job, ...]:
+    """Return what makes up the work on n images, shared among the threads as far as `loop.grain` makes it worth while.
 
-    Threads share the images; when these are fewer, each thread takes some bands of rows of all of them.
+    Each thread takes as many images as the others. Of images that are fewer than threads, or left over, threads share
+    the channels if these are small ones, else bands of rows.
     """
-    work, n_threads = geometry.work, threads.num_threads()
-    if n < n_threads and n * work > 2 * grain:
-        banded = planner(n, geometry, 4 * n_threads)
+    made: list[Job] = []
+    first = 0
+    while first < n or not made:
+        rest = n - first
+        if rest < n_threads and rest * geometry.work > 2 * loop.grain:
+            made.append(_inside_images(planner, sizes, loop, first, rest, geometry, n_threads))
+            break
+        workers = max(1, min(n_threads, rest // -(-loop.grain // max(1, geometry.work))))
+        each = rest // workers
+        sweeps = planner(each, geometry)
+        places = [(first + worker * each, worker) for worker in range(workers)]
+        made.append(Job(sweeps, tuple(_shares(sizes, places, len(sweep.terms)) for sweep in sweeps), workers))
+        first += each * workers
+    return tuple(made)
 
-        def some_bands(first: int, last: int, worker: int) -> None:
-            for sweep in banded:
-                do(sweep._replace(terms=sweep.terms[first:last]), 0, n, worker)
 
-        threads.run(some_bands, len(banded[0].terms), 1)
-        return
+def _inside_images(
+    planner: Planner, sizes: Sizes, loop: Loop, first: int, n: int, geometry: Geometry, n_threads: int
+) -> Job:
+    """Return the work on n images, in which threads share channels or bands of rows of all of them."""
+    units = sizes.columns // LANES
+    places = [(first, worker) for worker in range(n_threads)]
+    if geometry.groups == 1 and n_threads <= units and 0 < sizes.pixels < FEW_PIXELS:
+        sweeps = planner(n, geometry)
+        shares = tuple(_shares(sizes, places, len(sweep.terms)) for sweep in sweeps)
+        bounds = LANES * np.array(threads.slices(units, 1))
+        bounds[-1, 1] = sizes.columns
+        for some in shares:
+            some[:, :4] += bounds[:, :1] * (loop.x_lane, 1, 1, 1)
+            some[:, 4] = bounds[:, 1] - bounds[:, 0]
+    else:
+        sweeps = planner(n, geometry, 4 * n_threads)
+        shares = tuple(_shares(sizes, places, len(sweep.terms)) for sweep in sweeps)
+        for some, sweep in zip(shares, sweeps):
+            some[:, 5:] = [
+                (len(sweep.terms) * i // n_threads, len(sweep.terms) * (i + 1) // n_threads) for i in range(n_threads)
+            ]
+    return Job(sweeps, shares, n_threads)
 
-    def some_images(first: int, last: int, worker: int) -> None:
-        for sweep in planner(last - first, geometry):
-            do(sweep, first, last, worker)
 
-    threads.run(some_images, n, -(-grain // max(1, work)))
+def _shares(sizes: Sizes, places: list[Pair], n_terms: int) -> Array:
+    """Return the shares of workers that do all terms and columns; `places` has each one's first image and total."""
+    rows = [
+        (image * sizes.x, image * sizes.b, image * sizes.y + worker * sizes.total, 0, sizes.columns, 0, n_terms)
+        for image, worker in places
+    ]
+    return np.array(rows, np.int64)

@@ -7,6 +7,7 @@ one more type; it is copied.)
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,6 +37,12 @@ def flat(a: Array, like: Array) -> Array:
 def plain(a: Array, dtype: DTypeLike) -> Array:
     """Return `a` in the one form that kernels are compiled for: `a` itself, or a copy."""
     return a if a.flags.carray and a.dtype == dtype else np.array(a, dtype, order="C")
+
+
+@functools.lru_cache(maxsize=256)
+def filled(n: int, value: float, dtype: np.dtype[Any]) -> Array:
+    """Return n times a value, for a kernel to read in the place of something that is not there; the same each time."""
+    return np.full(n, value, dtype)
 
 
 def to_rows(a: Array, axis: int, dtype: DTypeLike) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from tinydl.kernels import threads
 from tinydl.kernels.buffers import empty
 from tinydl.kernels.compiled.jit import inline, njit
-from tinydl.kernels.compiled.memory import GRAIN, from_rows, plain, share_out, to_rows
+from tinydl.kernels.compiled.memory import GRAIN, filled, from_rows, plain, share_out, to_rows
 from tinydl.kernels.reference import norm as reference
 from tinydl.shapes import Array
 
@@ -167,6 +167,29 @@ def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
     wide = origin, _wide(scale, width, dtype), _wide(shift, width, dtype)
     share_out(_affine, (y.reshape(-1), matrix.reshape(-1)), *wide, -math.inf, unit=width)
     return from_rows(y, x.shape, 1)
+
+
+@njit
+def _folded(
+    mean: Array, var: Array, weight: Array, bias: Array, layer_bias: Array, eps: float, shift: Array, scale: Array
+) -> None:
+    for c in range(scale.size):
+        scale[c] = weight[c] / np.sqrt(var[c] + scale.dtype.type(eps))
+        shift[c] = bias[c] + (layer_bias[c] - mean[c]) * scale[c]
+
+
+@functools.wraps(reference.folded_norm)
+def folded_norm(
+    mean: Array, var: Array, weight: Array | None, bias: Array | None, layer_bias: Array | None, eps: float
+) -> tuple[Array, Array]:
+    n, dtype = len(mean), var.dtype.newbyteorder("=")
+    shift, scale = np.empty((2, n), dtype)
+    weight, bias, layer_bias = (
+        filled(n, value, dtype) if a is None else plain(a, dtype)
+        for a, value in ((weight, 1), (bias, 0), (layer_bias, 0))
+    )
+    _folded(plain(mean, dtype), plain(var, dtype), weight, bias, layer_bias, float(eps), shift, scale)
+    return shift, scale
 
 
 @njit

@@ -24,7 +24,7 @@ LONG = 1024
 
 
 class Sweep(NamedTuple):
-    """The arguments of `sweep` from `rows` on."""
+    """The arguments of a loop of sweep.py from `rows` to `last`."""
 
     rows: Array
     y_rows: Array
@@ -35,7 +35,6 @@ class Sweep(NamedTuple):
     x_jump: int
     b_jump: int
     y_jump: int
-    n_columns: int
     n_blocks: int
     last: int
 
@@ -91,7 +90,6 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
             x_jump=blocks.images * to.source.size,
             b_jump=0,
             y_jump=blocks.images * to.result.size,
-            n_columns=to.result.channels // to.groups,
             n_blocks=blocks.n,
             last=int(start + LONG >= longest),
         )
@@ -120,7 +118,6 @@ def _exchange(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
         x_jump=blocks.images * to.source.size,
         b_jump=blocks.images * to.result.size,
         y_jump=0,
-        n_columns=to.result.channels // to.groups,
         n_blocks=blocks.n,
         last=1,
     )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, splice
 from tinydl.kernels.compiled.tile import DEPTHWISE_ROWS, ROWS, VECTOR_BYTES, WIDE, Tile, tile_function
 from tinydl.shapes import Array
@@ -21,12 +22,13 @@ _DEEP_ROWS = DEPTHWISE_ROWS[WIDE], DEPTHWISE_ROWS[2], DEPTHWISE_ROWS[1]
 @splice
 def _sweep(
     wide: Tile, middle: Tile, narrow: Tile, tile_rows: tuple[int, int, int], x_lane: int,
-    x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
-    terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
-    last: int, low: float, high: float,
+    x: Array, b: Array, y: Array, start: Array, share: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
+    terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_blocks: int, last: int,
+    low: float, high: float,
 ) -> None:  # fmt: skip
-    """Run tiles over the rows and columns of every term, for every block of images.
+    """Run tiles over the rows and columns of every term of a share, for every block of images.
 
+    A share is what one worker does: (offset in x, in b, in y, in start, number of columns, first and end of its terms).
     A term is (offset in x, in b, in y, in start, first and end of its rows, first and end of its steps). With
     accumulate = 1, `start` is y itself. The last piece of a sum is clamped to low…high.
     """
@@ -34,11 +36,13 @@ def _sweep(
     T = x.dtype.type
     least, most = T(low if last else -math.inf), T(high if last else math.inf)
     for block in range(n_blocks):
-        for t in range(terms.shape[0]):
-            x_at, b_at, y_at = block * x_jump + terms[t, 0], block * b_jump + terms[t, 1], block * y_jump + terms[t, 2]
-            start_at = y_at if accumulate else terms[t, 3]
+        for t in range(share[5], share[6]):
+            x_at = share[0] + block * x_jump + terms[t, 0]
+            b_at = share[1] + block * b_jump + terms[t, 1]
+            y_at = share[2] + block * y_jump + terms[t, 2]
+            start_at = y_at if accumulate else share[3] + terms[t, 3]
             first_row, row_end, k, k_end = terms[t, 4], terms[t, 5], terms[t, 6], terms[t, 7]
-            left = n_columns
+            left = share[4]
             while left > 0:
                 if left > (WIDE - 1) * lanes:
                     n = min(left, WIDE * lanes)
@@ -70,39 +74,43 @@ def _sweep(
 
 @njit
 def dense(
-    x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
-    terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
-    last: int, low: float, high: float,
-) -> None:  # fmt: skip
+    worker: int, boss: int, crew: Array, shares: Array, x: Array, b: Array, y: Array, start: Array,
+    rows: Array, y_rows: Array, steps: Array, b_steps: Array, terms: Array, accumulate: int,
+    x_jump: int, b_jump: int, y_jump: int, n_blocks: int, last: int, low: float, high: float,
+) -> bool:  # fmt: skip
     """Every output channel is a sum over all channels of x."""
+    give(boss, crew)
     _sweep(
-        _wide, _middle, _narrow, _ROWS, 0, x, b, y, start, rows, y_rows, steps, b_steps,
-        terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks, last, low, high,
+        _wide, _middle, _narrow, _ROWS, 0, x, b, y, start, shares[worker],
+        rows, y_rows, steps, b_steps, terms, accumulate, x_jump, b_jump, y_jump, n_blocks, last, low, high,
     )  # fmt: skip
+    return wait(boss, crew)
 
 
 @njit
 def _depthwise(
-    x: Array, b: Array, y: Array, start: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
-    terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_columns: int, n_blocks: int,
-    last: int, low: float, high: float,
-) -> None:  # fmt: skip
+    worker: int, boss: int, crew: Array, shares: Array, x: Array, b: Array, y: Array, start: Array,
+    rows: Array, y_rows: Array, steps: Array, b_steps: Array, terms: Array, accumulate: int,
+    x_jump: int, b_jump: int, y_jump: int, n_blocks: int, last: int, low: float, high: float,
+) -> bool:  # fmt: skip
     """Every output channel depends on its own channel of x only."""
+    give(boss, crew)
     _sweep(
-        _deep_wide, _deep_middle, _deep_narrow, _DEEP_ROWS, 1, x, b, y, start, rows, y_rows, steps, b_steps,
-        terms, accumulate, x_jump, b_jump, y_jump, n_columns, n_blocks, last, low, high,
+        _deep_wide, _deep_middle, _deep_narrow, _DEEP_ROWS, 1, x, b, y, start, shares[worker],
+        rows, y_rows, steps, b_steps, terms, accumulate, x_jump, b_jump, y_jump, n_blocks, last, low, high,
     )  # fmt: skip
+    return wait(boss, crew)
 
 
 class Loop(NamedTuple):
-    """A loop, and how much work (see `Geometry.work`) is worth the 7 µs of handing them to another thread.
+    """A loop, and how much work (see `Geometry.work`) is worth handing to another thread.
 
     `x_lane` is how far x moves with each output channel.
     """
 
-    sweep: Callable[..., None]
+    sweep: Callable[..., bool]
     grain: int
     x_lane: int
 
 
-DENSE, DEPTHWISE = Loop(dense, 1_500_000, 0), Loop(_depthwise, 1_000_000, 1)
+DENSE, DEPTHWISE = Loop(dense, 300_000, 0), Loop(_depthwise, 300_000, 1)

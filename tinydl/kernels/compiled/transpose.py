@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, numba
 from tinydl.kernels.compiled.tile import INT32, INT64, VECTOR_BYTES, Tile, Writer, cgutils
 from tinydl.shapes import Array
@@ -95,14 +96,16 @@ _square = square_function()
 
 @njit
 def transpose(
-    x: Array, y: Array, y_rows: Array, scale: Array, n_outer: int, n_inner: int, y_inner: int,
-    n_rows: int, n_columns: int, first: int, last: int,
-) -> None:  # fmt: skip
-    """Transpose rows first…last of n_outer times n_inner matrices that follow each other in x.
+    worker: int, boss: int, crew: Array, ranges: Array, x: Array, y: Array, y_rows: Array, scale: Array,
+    n_outer: int, n_inner: int, y_inner: int, n_rows: int, n_columns: int,
+) -> bool:  # fmt: skip
+    """Transpose the worker's range of rows of n_outer times n_inner matrices that follow each other in x.
 
     The inner ones lie y_inner apart in y. The scale has a number for each row of all outer matrices, or of one.
     """
+    give(boss, crew)
     side, size = VECTOR_BYTES // x.itemsize, n_rows * n_columns
+    first, last = ranges[worker]
     for outer in range(n_outer):
         scale_at = outer * n_rows % max(scale.size, 1)
         for inner in range(n_inner):
@@ -113,3 +116,4 @@ def transpose(
                         x, x_at + row * n_columns + column, n_columns, y, y_rows, y_at + row, column,
                         scale, scale_at + row, last - row, n_columns - column,
                     )  # fmt: skip
+    return wait(boss, crew)

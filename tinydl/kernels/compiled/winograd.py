@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tinydl.kernels import buffers, threads
+from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.sweep import DENSE, dense
@@ -43,8 +44,8 @@ ROUND = 18
 _spread_x, _spread_g, _gather = spread_function(INPUT), spread_function(GRADIENT), gather_function()
 
 
-Tables: TypeAlias = tuple[Array, Array, Array, Array, Array, int, int, int, int, int, int, int]
-"""The arguments of a sweep from `rows` to `last`, in the order of `Sweep`."""
+Tables: TypeAlias = tuple[Array, Array, Array, Array]
+"""The arguments of a sweep from `rows` to `b_steps`, in the order of `Sweep`."""
 
 
 class Sizes(NamedTuple):
@@ -77,8 +78,9 @@ def pays(n: int, geometry: Geometry, result: Image) -> bool:
     On one core: 64 → 64 channels at 8×8, batch 32, takes 750 µs instead of 1,220; 32 → 32 at 16×16 890 instead of
     1,410; 16 → 16 at 32×32 1,460 instead of 1,550. With 5×5 places of y, of which 6×6 are made, nothing is won.
     """
-    kind = geometry.kernel, geometry.stride, geometry.dilation, geometry.groups
-    if kind != ((3, 3), (1, 1), (1, 1), 1) or max(geometry.padding) > 2:
+    if geometry.kernel != (3, 3) or geometry.groups != 1 or max(geometry.padding) > 2:
+        return False
+    if geometry.stride != (1, 1) or geometry.dilation != (1, 1):
         return False
     squares = -(-result.height // 2) * -(-result.width // 2)
     useful = result.height * result.width / max(4 * squares, 1)
@@ -124,42 +126,50 @@ def _gather_block(
 
 @njit
 def _convolve(
-    x: Array, planes_w: Array, start: Array, y: Array, planes_x: Array, planes_y: Array, tables: Tables,
-    sizes: Sizes, first: int, last: int, low: float, high: float,
-) -> None:  # fmt: skip
-    """Make the squares first…last of y: see `convolve`."""
+    worker: int, boss: int, crew: Array, ranges: Array, x: Array, planes_w: Array, start: Array, y: Array,
+    planes_x: Array, planes_y: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
+    low: float, high: float,
+) -> bool:  # fmt: skip
+    """Make the worker's squares of y: see `convolve`."""
+    give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
-    terms = tables[4]
-    x_plane, y_plane, nothing = planes_x.size // 16, planes_y.size // 16, np.zeros(o, y.dtype)
-    for begin in range(first, last, block):
-        end = min(begin + block, last)
-        terms[:, 5] = end - begin
-        _spread_block(0, x, h, w, c, -pad_h, -pad_w, planes_x, x_plane, begin, end, across, each)
-        dense(planes_x, planes_w, planes_y, nothing, *tables, -math.inf, math.inf)
-        _gather_block(planes_y, y_plane, start, y, y_h, y_w, o, begin, end, across, each, low, high)
+    mine_x, mine_y, mine = planes_x[worker], planes_y[worker], terms[worker]
+    x_plane, y_plane, nothing = mine_x.size // 16, mine_y.size // 16, np.zeros(o, y.dtype)
+    for begin in range(ranges[worker, 0], ranges[worker, 1], block):
+        end = min(begin + block, ranges[worker, 1])
+        mine[:, 5] = end - begin
+        _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
+        dense(
+            0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine,
+            0, 0, 0, 0, 1, 0, -math.inf, math.inf,
+        )  # fmt: skip
+        _gather_block(mine_y, y_plane, start, y, y_h, y_w, o, begin, end, across, each, low, high)
+    return wait(boss, crew)
 
 
 @njit
 def _add_weight_grad(
-    x: Array, g: Array, total: Array, planes_x: Array, planes_g: Array, tables: Tables,
-    sizes: Sizes, first: int, last: int,
-) -> None:  # fmt: skip
-    """Add what the squares first…last give to the 16 planes of the gradient: see `weight_grad`."""
+    worker: int, boss: int, crew: Array, ranges: Array, x: Array, g: Array, totals: Array,
+    planes_x: Array, planes_g: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
+) -> bool:  # fmt: skip
+    """Add what the worker's squares give to its 16 planes of the gradient: see `weight_grad`."""
+    give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
-    terms = tables[4]
-    x_plane, g_plane = planes_x.size // 16, planes_g.size // 16
-    for begin in range(first, last, block):
-        end = min(begin + block, last)
-        terms[:, 7] = end - begin
-        _spread_block(0, x, h, w, c, -pad_h, -pad_w, planes_x, x_plane, begin, end, across, each)
-        _spread_block(1, g, y_h, y_w, o, 0, 0, planes_g, g_plane, begin, end, across, each)
-        dense(planes_x, planes_g, total, total, *tables, -math.inf, math.inf)
+    mine_x, mine_g, mine, total = planes_x[worker], planes_g[worker], terms[worker], totals[worker]
+    x_plane, g_plane = mine_x.size // 16, mine_g.size // 16
+    for begin in range(ranges[worker, 0], ranges[worker, 1], block):
+        end = min(begin + block, ranges[worker, 1])
+        mine[:, 7] = end - begin
+        _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
+        _spread_block(1, g, y_h, y_w, o, 0, 0, mine_g, g_plane, begin, end, across, each)
+        dense(0, 0, crew, share, mine_x, mine_g, total, total, *tables, mine, 1, 0, 0, 0, 1, 0, -math.inf, math.inf)
+    return wait(boss, crew)
 
 
-def _planes(name: str, size: int, dtype: np.dtype[Any]) -> Array:
-    """Return working space for 16 planes, an odd number of cache lines apart, so that they do not share cache sets."""
+def _planes(name: str, workers: int, size: int, dtype: np.dtype[Any]) -> Array:
+    """Return working space for 16 planes a worker, an odd number of cache lines apart, to not share cache sets."""
     line = buffers.ALIGNMENT // dtype.itemsize
-    return buffers.scratch(f"winograd {name}", (16 * (-(-size // line) | 1) * line,), dtype)
+    return buffers.scratch(f"winograd {name}", (workers, 16 * (-(-size // line) | 1) * line), dtype)
 
 
 @functools.lru_cache(maxsize=256)
@@ -167,12 +177,17 @@ def _table(n: int, step: int) -> Array:
     return np.arange(n) * step
 
 
-def _terms(a: Array, b: Array, y: Array, rows: int, steps: int) -> Array:
-    """Return the products of 16 planes of a and b to y, for `Sweep`."""
-    planes = (array.size // 16 for array in (a, b, y))
-    terms = np.zeros((16, 8), np.int64)
-    terms[:, :3] = np.arange(16)[:, None] * list(planes)
-    terms[:, 5], terms[:, 7] = rows, steps
+@functools.lru_cache(maxsize=256)
+def _share(columns: int, n_terms: int) -> Array:
+    """Return the share of a worker that does all terms and columns, for a sweep."""
+    return np.array([[0, 0, 0, 0, columns, 0, n_terms]])
+
+
+def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
+    """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`."""
+    terms = np.zeros((workers, 16, 8), np.int64)
+    terms[:, :, :3] = np.arange(16)[:, None] * [a, b, y]
+    terms[:, :, 5], terms[:, :, 7] = rows, steps
     return terms
 
 
@@ -181,9 +196,13 @@ def _multiply(a: Array, b: Array, y: Array) -> None:
     (m, k), columns = a.shape, b.shape[1]
     tables = _table(m, k), _table(m, columns), _table(k, 1), _table(k, columns)
     terms = np.array([[0, 0, 0, 0, 0, m, 0, k]])
-    flat, start = y.reshape(-1), np.zeros(columns, y.dtype)
-    inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1)
-    DENSE.sweep(*inputs, flat, start, *tables, terms, 0, 0, 0, 0, columns, 1, 0, -math.inf, math.inf)
+    inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), np.zeros(columns, y.dtype)
+    threads.share(DENSE.sweep, 1, _share(columns, 1), *inputs, *tables, terms, 0, 0, 0, 0, 1, 0, -math.inf, math.inf)
+
+
+def _ranges(n_squares: int, work: int) -> Array:
+    """Return the first and the last square of each worker."""
+    return np.array(threads.slices(n_squares, -(-DENSE.grain // max(1, work))))
 
 
 def convolve(
@@ -194,15 +213,13 @@ def convolve(
     sizes = _sizes(x, y, padding)
     planes_w = buffers.scratch("winograd weight", (16, c * o), x.dtype)
     _multiply(np.kron(WEIGHT, WEIGHT), weight.reshape(9, -1), planes_w)
-
-    def some(first: int, last: int, worker: int) -> None:
-        planes_x, planes_y = _planes("x", sizes.block * c, x.dtype), _planes("y", sizes.block * o, x.dtype)
-        terms = _terms(planes_x, planes_w, planes_y, 0, c)
-        tables = _table(sizes.block, c), _table(sizes.block, o), _table(c, 1), _table(c, o), terms, 0, 0, 0, 0, o, 1, 0
-        flat = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y
-        _convolve(*flat, tables, sizes, first, last, low, high)
-
-    threads.run(some, len(x) * sizes.each, -(-DENSE.grain // max(1, 16 * c * o)))
+    ranges = _ranges(len(x) * sizes.each, 16 * c * o)
+    n = len(ranges)
+    planes_x, planes_y = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
+    terms = _terms(n, planes_x.shape[1] // 16, c * o, planes_y.shape[1] // 16, 0, c)
+    tables = _table(sizes.block, c), _table(sizes.block, o), _table(c, 1), _table(c, o)
+    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y, terms
+    threads.share(_convolve, n, ranges, *arrays, _share(o, 16), tables, sizes, low, high)
 
 
 @np.errstate(all="ignore")
@@ -210,19 +227,17 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
     """Return the gradient by the weight, as (9, C, O), of g (N, H', W', O) and x (N, H, W, C)."""
     c, o = x.shape[3], g.shape[3]
     sizes = _sizes(x, g, padding)
-    sums: dict[int, Array] = {}
-
-    def some(first: int, last: int, worker: int) -> None:
-        planes_x, planes_g = _planes("x", sizes.block * c, x.dtype), _planes("y", sizes.block * o, x.dtype)
-        total = sums[worker] = np.zeros(16 * c * o, x.dtype)
-        terms = _terms(planes_x, planes_g, total, c, 0)
-        tables = _table(c, 1), _table(c, o), _table(sizes.block, c), _table(sizes.block, o), terms, 1, 0, 0, 0, o, 1, 0
-        _add_weight_grad(x.reshape(-1), g.reshape(-1), total, planes_x, planes_g, tables, sizes, first, last)
-
-    threads.run(some, len(x) * sizes.each, -(-DENSE.grain // max(1, 16 * c * o)))
-    total = sums.pop(0)
-    for worker in sorted(sums):
-        total += sums[worker]
+    ranges = _ranges(len(x) * sizes.each, 16 * c * o)
+    n = len(ranges)
+    planes_x, planes_g = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
+    totals = np.zeros((n, 16 * c * o), x.dtype)
+    terms = _terms(n, planes_x.shape[1] // 16, planes_g.shape[1] // 16, c * o, c, 0)
+    tables = _table(c, 1), _table(c, o), _table(sizes.block, c), _table(sizes.block, o)
+    arrays = x.reshape(-1), g.reshape(-1), totals, planes_x, planes_g, terms
+    threads.share(_add_weight_grad, n, ranges, *arrays, _share(o, 16), tables, sizes)
+    total = totals[0]
+    for more in totals[1:]:
+        total += more
     gw = np.empty((9, c, o), x.dtype)
     _multiply(np.kron(WEIGHT, WEIGHT).T, total.reshape(16, -1), gw.reshape(9, -1))
     return gw

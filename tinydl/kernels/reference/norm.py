@@ -11,7 +11,15 @@ import numpy as np
 
 from tinydl.shapes import Array
 
-__all__ = ["batch_norm", "batch_norm_eval", "batch_norm_grad", "channel_affine", "standardize", "standardize_grad"]
+__all__ = [
+    "batch_norm",
+    "batch_norm_eval",
+    "batch_norm_grad",
+    "channel_affine",
+    "folded_norm",
+    "standardize",
+    "standardize_grad",
+]
 
 
 def _others(x: Array) -> tuple[int, ...]:
@@ -91,6 +99,26 @@ def batch_norm_eval(x: Array, mean: Array, var: Array, weight: Array | None, bia
     y = (x - _along_channels(mean, x)) * _along_channels(scale, x)
     y = y if bias is None else y + _along_channels(bias, x)
     return y.astype(x.dtype.newbyteorder("="), copy=False)
+
+
+@np.errstate(all="ignore")
+def folded_norm(
+    mean: Array, var: Array, weight: Array | None, bias: Array | None, layer_bias: Array | None, eps: float
+) -> tuple[Array, Array]:
+    """Return (shift, scale), so that shift + scale·y is the norm with fixed statistics of y + layer_bias.
+
+    scale = weight/√(var + eps), shift = bias + (layer_bias − mean)·scale. Shapes: all (C,).
+    Source: Jacob et al. 2018, arXiv:1712.05877, section 3.2.
+
+    >>> one, two = np.ones(1), np.full(1, 2.0)
+    >>> folded_norm(one, np.full(1, 4.0), two, one, None, 0.0)
+    (array([0.]), array([1.]))
+    """
+    scale = 1 / np.sqrt(var + var.dtype.type(eps))
+    if weight is not None:
+        scale = scale * weight
+    shift = (-mean if layer_bias is None else layer_bias - mean) * scale
+    return (shift if bias is None else shift + bias), scale
 
 
 @np.errstate(all="ignore")
