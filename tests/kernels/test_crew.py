@@ -100,6 +100,18 @@ def test_long_shares_are_waited_for():
     np.testing.assert_array_equal(y, 2 * x * x)
 
 
+def test_no_owner_of_an_array_is_handed_over():
+    """What Numba keeps about owners is gone once the boss has returned; a helper that is late would break the heap."""
+    run_square(100, 2)
+    x, y, seen = np.arange(100.0), np.zeros(100), np.full(2, -1)
+    cut = np.array([(0, 50), (50, 100)])
+    threads.share(square, 2, cut, x, y, 2.0, 1, seen)
+    words = set(threads._pool[0]._mail.tolist())
+    for array in (cut, x, y, seen):
+        assert array.ctypes.data in words
+        assert id(array) not in words
+
+
 def test_one_share_after_another_where_the_pool_is_in_use():
     with threads._pool_in_use:
         x, y, _ = run_square(100, 3)

@@ -60,8 +60,8 @@ APART = 0.02
 JOBS_APART = 1000
 """The same in compiled jobs."""
 
-POLL = 5e-5
-"""Seconds between two looks at a helper that takes longer than anybody waits by spinning."""
+LOOKS, POLL = 10, 1e-4
+"""How often to wait by spinning for a helper that takes long, and the seconds between two looks from then on."""
 
 meeting: Meeting | None = None
 """How threads meet before they sleep; compiled/crew.py puts its functions here."""
@@ -200,12 +200,15 @@ def _share_on_pool(kernel: Callable[..., Any], n_workers: int, arguments: tuple[
 
 def _outlast(busy: list[_Helper]) -> None:
     """Return when all helpers are done, also after an error or Ctrl-C: they may still write to the arrays."""
+    assert meeting is not None
     interrupt: BaseException | None = None
+    looks = 0
     while any(helper.is_behind() for helper in busy):
         try:
             for helper in busy:
                 helper.wake()
-            time.sleep(POLL)
+            if not meeting.are_done(busy[-1].crew) and (looks := looks + 1) > LOOKS:
+                time.sleep(POLL)
         except KeyboardInterrupt as ctrl_c:
             interrupt = ctrl_c
     if interrupt is not None:
