@@ -62,6 +62,46 @@ def test_equal_to_the_modules_one_by_one(name, calls):
     np.testing.assert_allclose(y.data, wanted.data, rtol=1e-4, atol=1e-5)
 
 
+def nested(rng):
+    conv, norm = nn.Conv2d(4, 6, 1, bias=False), settled(nn.BatchNorm2d(6), rng)
+    return nn.Sequential(nn.Identity(), nn.Sequential(nn.DepthwiseConv2d(4, 3), nn.Sequential(conv, norm)), nn.ReLU())
+
+
+def test_across_the_borders_of_inner_sequentials(calls, monkeypatch):
+    """A ReLU behind a Sequential that ends with a norm needs no pass of its own."""
+    rng = np.random.default_rng(1)
+    model, x = nested(rng), Tensor(3 * rng.normal(size=(2, 4, 7, 5)).astype(np.float32))
+    wanted = x
+    for module in (model[0], model[1][0], model[1][1][0], model[1][1][1], model[2]):
+        wanted = module(wanted)
+    np.testing.assert_array_equal(model(x).data, wanted.data)
+    monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: pytest.fail("the ReLU ran alone"))
+    with tinydl.no_grad():
+        np.testing.assert_allclose(model(x).data, wanted.data, rtol=1e-4, atol=1e-5)
+    assert calls == ["conv2d_clamped"]
+
+
+def test_an_inner_sequential_that_is_watched_is_called():
+    rng = np.random.default_rng(1)
+    model, seen = nested(rng), []
+    model[1].register_forward_hook(lambda module, args, y: seen.append(y.data.min()))
+    with tinydl.no_grad():
+        model(Tensor(3 * rng.normal(size=(2, 4, 7, 5)).astype(np.float32)))
+    assert len(seen) == 1
+    assert seen[0] < 0
+
+
+class Doubling(nn.Sequential):
+    def forward(self, input):
+        return 2 * super().forward(input)
+
+
+def test_an_inner_sequential_with_a_forward_of_its_own_is_called():
+    model = nn.Sequential(Doubling(nn.Identity()), nn.ReLU())
+    with tinydl.no_grad():
+        assert model(Tensor([-1.0, 3.0])).tolist() == [0.0, 6.0]
+
+
 @pytest.mark.parametrize(
     "norm, shape", [(nn.BatchNorm1d, (8, 4)), (nn.BatchNorm1d, (3, 4, 5)), (nn.BatchNorm2d, (2, 4, 3, 5))]
 )

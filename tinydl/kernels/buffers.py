@@ -36,12 +36,13 @@ class _Slab(NamedTuple):
 
     memory: Array
     address: int
+    size: int
 
     @classmethod
     def of_size(cls, n_bytes: int) -> _Slab:
         memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
         start: int = memory.__array_interface__["data"][0]
-        return cls(memory, -(-start // ALIGNMENT) * ALIGNMENT)
+        return cls(memory, -(-start // ALIGNMENT) * ALIGNMENT, n_bytes)
 
 
 class _Cache:
@@ -51,13 +52,15 @@ class _Cache:
         self.limit = limit
         self.n_bytes = 0
         self._free: OrderedDict[int, list[_Slab]] = OrderedDict()
-        self._returned: deque[tuple[int, _Slab]] = deque()
+        self._returned: deque[_Slab] = deque()
         self._lock = threading.Lock()
 
     def take(self, size: int) -> _Slab:
-        """Return `size` bytes that nobody uses."""
+        """Return at least `size` bytes that nobody uses: of that size, else up to half as many more, else new ones."""
         with self._lock:
             self._sort_in()
+            if size not in self._free:
+                size = min((other for other in self._free if size < other <= size + size // 2), default=size)
             slabs = self._free.pop(size, None)
             if slabs:
                 slab = slabs.pop()
@@ -67,13 +70,13 @@ class _Cache:
                 return slab
         return _Slab.of_size(size)
 
-    def give_back(self, size: int, slab: _Slab) -> None:
+    def give_back(self, slab: _Slab) -> None:
         """Accept memory from a dying owner.
 
         The garbage collector may call this anywhere, even inside `take` on the same thread. So the slab goes
         to a queue that needs no lock, and is sorted in by whoever holds or gets the lock.
         """
-        self._returned.append((size, slab))
+        self._returned.append(slab)
         if self._lock.acquire(blocking=False):
             try:
                 self._sort_in()
@@ -87,9 +90,9 @@ class _Cache:
 
     def _sort_in(self) -> None:
         while self._returned:
-            size, slab = self._returned.popleft()
-            self._free.setdefault(size, []).append(slab)
-            self.n_bytes += size
+            slab = self._returned.popleft()
+            self._free.setdefault(slab.size, []).append(slab)
+            self.n_bytes += slab.size
         while self.n_bytes > self.limit:
             size, slabs = next(iter(self._free.items()))
             slabs.pop()
@@ -114,11 +117,11 @@ def set_cache_limit(n_bytes: int) -> None:
 class _Owner:
     """Lends a slab to one array through NumPy's array interface; takes it back when that array is gone."""
 
-    __slots__ = ("__array_interface__", "_cache", "_size", "_slab")
+    __slots__ = ("__array_interface__", "_cache", "_slab")
 
     def __init__(self, cache: _Cache, size: int, shape: Shape, strides: Shape | None, dtype: np.dtype[Any]) -> None:
         slab = cache.take(size)
-        self._cache, self._size, self._slab = cache, size, slab
+        self._cache, self._slab = cache, slab
         self.__array_interface__ = {
             "version": 3,
             "shape": shape,
@@ -129,7 +132,7 @@ class _Owner:
 
     def __del__(self) -> None:
         if hasattr(self, "_slab"):  # else there was not enough memory
-            self._cache.give_back(self._size, self._slab)
+            self._cache.give_back(self._slab)
 
 
 def _new(shape: Shape, strides: Shape | None, dtype: np.dtype[Any]) -> Array:

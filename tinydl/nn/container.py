@@ -99,7 +99,20 @@ class Sequential(_Numbered):
 
     def forward(self, input: Any) -> Any:
         """Return the last module's result; see `tinydl.nn.fusion` for what runs as one kernel."""
-        return fusion.run(self._listed(), input)
+        return fusion.run(self._steps(), input)
+
+    def _steps(self) -> list[Module]:
+        """Return the modules, with those of each inner Sequential that nobody watches in its place.
+
+        So a ReLU behind a Sequential that ends with a convolution is as good as one inside of it.
+        """
+        steps: list[Module] = []
+        for module in self._listed():
+            if isinstance(module, Sequential) and type(module).forward is Sequential.forward and module._hooks is None:
+                steps += module._steps()
+            else:
+                steps.append(module)
+        return steps
 
     def _of(self, named: list[tuple[str, Module]]) -> Sequential:
         return Sequential(dict(named))
