@@ -6,48 +6,15 @@ import textwrap
 import numpy as np
 import pytest
 import safetensors.numpy
+from states import Net, Position, same
 
 from tinydl import checkpoint, nn, random, storage
 from tinydl.checkpoint import CheckpointError, capture, load, load_weights, restore, save, save_weights
 from tinydl.data import DataLoader, TensorDataset
 from tinydl.nn.functional import cross_entropy
-from tinydl.nn.module import Module, Parameter
 from tinydl.optim import EMA, SGD, Adam
 from tinydl.optim.lr_scheduler import OneCycleLR, StepLR
 from tinydl.tensor import Tensor
-
-
-class Net(Module):
-    def __init__(self, out=2):
-        super().__init__()
-        rng = random.default_generator()
-        self.weight = Parameter(rng.standard_normal((out, 3)).astype(np.float32))
-        self.bias = Parameter(np.zeros(out, np.float32))
-        self.register_buffer("count", Tensor(np.array(0)))
-
-
-class Position:
-    """Something of one's own with a state."""
-
-    def __init__(self, value=0):
-        self.value = value
-
-    def state_dict(self):
-        return {"value": self.value}
-
-    def load_state_dict(self, state):
-        self.value = state["value"]
-
-
-def same(a, b):
-    if isinstance(a, np.ndarray):
-        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and list(a) == list(b) and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
-    return type(a) is type(b) and a == b
-
 
 # ---- states
 
@@ -268,7 +235,8 @@ def test_a_new_process_resumes_bit_for_bit(tmp_path):
 
     def process(source, target, seed, steps):
         arguments = [__file__, source, target, str(seed), str(steps)]
-        subprocess.run([sys.executable, "-c", textwrap.dedent(code), *arguments], check=True, timeout=120)
+        path = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code), *arguments], check=True, timeout=120, env=path)
 
     process("-", str(tmp_path / "ten"), 3, 10)
     process("-", str(tmp_path / "six"), 3, 6)
@@ -374,91 +342,3 @@ def test_what_has_no_state_is_refused():
 
 def test_the_public_names():
     assert {"save", "load", "save_weights", "load_weights", "capture", "restore"} <= set(checkpoint.__all__)
-
-
-# ---- masks
-
-
-def masked_net(seed=5):
-    random.manual_seed(seed)
-    net = Net()
-    net.weight.mask = np.array([[True, False, True], [False, False, True]])
-    return net
-
-
-def test_masks_are_saved_and_come_into_a_network_without(tmp_path):
-    net, fresh = masked_net(), Net()
-    save_weights(net, tmp_path / "w")
-    load_weights(tmp_path / "w", fresh)
-    assert same(state_of(fresh), state_of(net))
-    fresh.weight.data = np.ones((2, 3), np.float32)
-    assert fresh.weight.data.sum() == 3
-    other = masked_net(6)
-    other.weight.mask = np.ones((2, 3), bool)
-    load_weights(tmp_path / "w", other)
-    assert same(state_of(other), state_of(net))
-
-
-def test_a_pruned_network_refuses_weights_without_masks(tmp_path):
-    net, dense = masked_net(), Net()
-    before = {name: np.array(value) for name, value in state_of(net).items()}
-    save_weights(dense, tmp_path / "w")
-    with pytest.raises(ValueError, match="weight_mask: missing from the state"):
-        load_weights(tmp_path / "w", net)
-    assert same(state_of(net), before)
-    with pytest.raises(ValueError, match="weight_mask: missing"):
-        net.load_state_dict(dense.state_dict())
-    assert same(state_of(net), before)
-    assert net.load_state_dict(dense.state_dict(), strict=False).missing_keys == ["weight_mask"]
-    np.testing.assert_array_equal(net.weight.data, np.where(before["weight_mask"], dense.weight.data, 0))
-
-
-@pytest.mark.parametrize("mask", [np.ones((3, 2), bool), np.ones((2, 3), np.float32)])
-def test_masks_that_do_not_fit_are_refused(mask):
-    net = Net()
-    with pytest.raises(ValueError, match=r"weight_mask: (shape|dtype)"):
-        net.load_state_dict(net.state_dict() | {"weight_mask": mask})
-    assert net.weight.mask is None
-    with pytest.raises(ValueError, match="count_mask: not known here"):
-        net.load_state_dict(net.state_dict() | {"count_mask": np.ones((), bool)})
-
-
-def test_zeros_are_put_back_when_a_state_contradicts_its_masks():
-    net, fresh = masked_net(), Net()
-    state = {name: np.array(value) for name, value in state_of(net).items()}
-    state["weight"][...] = 7
-    for model in (net, fresh):
-        model.load_state_dict(state)
-        assert model.weight.data.sum() == 7 * 3
-
-
-def test_a_buffer_may_have_the_name_of_a_mask():
-    net = Net()
-    net.register_buffer("weight_mask", Tensor([2.0]))
-    net.load_state_dict(net.state_dict())
-    assert net.weight.mask is None
-
-
-def test_a_refused_restore_leaves_no_masks_behind():
-    state = capture(model=masked_net(), position=Position())
-    fresh = Net()
-    before = {name: np.array(value) for name, value in state_of(fresh).items()}
-    state["position"] = {}
-    with pytest.raises(CheckpointError, match="position"):
-        restore(state, model=fresh, position=Position())
-    assert same(state_of(fresh), before)
-
-
-def test_tied_weights_share_their_mask():
-    tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    tied[1].weight = tied[0].weight
-    tied[0].weight.mask = np.eye(2, dtype=bool)
-    assert {"0.weight_mask", "1.weight_mask"} <= set(tied.state_dict())
-    fresh = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    fresh[1].weight = fresh[0].weight
-    fresh.load_state_dict(tied.state_dict())
-    assert same(state_of(fresh), state_of(tied))
-
-
-def state_of(model):
-    return {name: value.data for name, value in model.state_dict().items()}

@@ -1,7 +1,9 @@
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from twins import twin
 
 from tinydl.kernels import threads
 
@@ -41,6 +43,14 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "byte-swapped": lambda x: x.astype(x.dtype.newbyteorder()),
     "misaligned": _misaligned,
 }
+
+
+@pytest.fixture(scope="module", params=["reference", "compiled"])
+def kernels(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """Return the integer kernels of each backend."""
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    return twin(request.param)
 
 
 @pytest.fixture(params=LAYOUTS)
