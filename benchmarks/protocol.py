@@ -7,6 +7,7 @@ import numpy as np
 
 import tinydl
 from tinydl.callbacks import Average, Schedule
+from tinydl.compress.quantize import QuantizationAware
 from tinydl.data import MNIST, DataLoader, ImageDataset, Subset, random_split
 from tinydl.data.transforms import Compose, RandomAffine
 from tinydl.nn import Module
@@ -41,11 +42,20 @@ def final_images(limit: int | None) -> DataLoader:
     return DataLoader(Subset(test, np.arange(limit or len(test))), 500)
 
 
-def train(model: Module, data: DataLoader, epochs: int, lr: float, ema: EMA | None = None, **given: Any) -> Any:
+def train(
+    model: Module,
+    data: DataLoader,
+    epochs: int,
+    lr: float,
+    ema: EMA | None = None,
+    quantization: QuantizationAware | None = None,
+    **given: Any,
+) -> Any:
     """Train under Adam and a one-cycle schedule up to `lr`; return the history."""
     optimizer = Adam(model.parameters(), lr)
     schedule = lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(data))
-    callbacks = [*([] if ema is None else [Average(ema)]), Schedule(schedule, "step")]
+    others = [None if ema is None else Average(ema), quantization]
+    callbacks = [*(callback for callback in others if callback is not None), Schedule(schedule, "step")]
     return tinydl.fit(model, data, epochs=epochs, optimizer=optimizer, callbacks=callbacks, **given)
 
 
