@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinydl.kernels.threads import run
+from tinydl.kernels.threads import run, slices
 from tinydl.shapes import Array, Shape
 
 GRAIN = 1 << 17
@@ -70,6 +70,12 @@ def from_rows(matrix: Array, shape: Shape, axis: int) -> Array:
     last = len(shape) - 1
     moved = matrix.reshape(*shape[:axis], *shape[axis + 1 :], shape[axis])
     return moved.transpose(*range(axis), last, *range(axis, last))
+
+
+@functools.lru_cache(maxsize=1024)
+def ranges(n: int, grain: int, n_threads: int) -> Array:
+    """Return the (first, last) of the items, of n, that each worker of a kernel of crew.py takes: at least `grain`."""
+    return np.array(slices(n, grain))
 
 
 def share_out(loop: Callable[..., None], arrays: Sequence[Array | None], *others: Any, unit: int = 1) -> None:

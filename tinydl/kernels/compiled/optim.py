@@ -8,19 +8,25 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tinydl.kernels.compiled.jit import njit
-from tinydl.kernels.compiled.memory import flat, share_out
+from tinydl.kernels import threads
+from tinydl.kernels.compiled.crew import give, wait
+from tinydl.kernels.compiled.jit import inline, njit
+from tinydl.kernels.compiled.memory import flat, ranges
 from tinydl.kernels.reference import optim as reference
 from tinydl.shapes import Array
 
 __all__ = reference.__all__
 
+GRAIN = 1 << 15
+"""Numbers that are worth handing to another thread: some 15 µs of work."""
+
 
 def _update(
-    loop: Callable[..., None],
+    loop: Callable[..., bool],
     twin: Callable[..., None],
     p: Array,
     g: Array,
@@ -35,11 +41,19 @@ def _update(
             twin(p, g, *states, *parameters)
             return
     flats = [None if state is None else flat(state, p) for state in states]
-    share_out(loop, (flat(p, p), flat(g, p), *flats), *parameters)
+    shares = ranges(p.size, GRAIN, threads.num_threads())
+    threads.share(loop, len(shares), shares, flat(p, p), flat(g, p), *flats, *parameters)
 
 
-@njit
-def _sgd(
+@inline
+def _part(state: Array | None, first: int, last: int) -> Array | None:
+    if state is None:  # Numba drops the branch that is not taken from this form only
+        return None
+    return state[first:last]
+
+
+@inline
+def _sgd_part(
     p: Array,
     g: Array,
     velocity: Array | None,
@@ -57,6 +71,16 @@ def _sgd(
             velocity[i] = d if first else T(momentum) * velocity[i] + T(1 - dampening) * d
             d = d + T(momentum) * velocity[i] if nesterov else velocity[i]
         p[i] -= T(lr) * d
+
+
+@njit
+def _sgd(
+    worker: int, boss: int, crew: Array, shares: Array, p: Array, g: Array, velocity: Array | None, *numbers: Any
+) -> bool:
+    give(boss, crew)
+    first, last = shares[worker]
+    _sgd_part(p[first:last], g[first:last], _part(velocity, first, last), *numbers)
+    return wait(boss, crew)
 
 
 @functools.wraps(reference.sgd_step)
@@ -77,6 +101,10 @@ def sgd_step(
 
 @njit
 def _adam(
+    worker: int,
+    boss: int,
+    crew: Array,
+    shares: Array,
     p: Array,
     g: Array,
     m: Array,
@@ -88,7 +116,10 @@ def _adam(
     weight_decay: float,
     decoupled: bool,
     step: int,
-) -> None:
+) -> bool:
+    give(boss, crew)
+    first, last = shares[worker]
+    p, g, m, v = p[first:last], g[first:last], m[first:last], v[first:last]
     T = p.dtype.type
     rate = T(lr / (1 - beta1**step))
     correction = T(math.sqrt(1 - beta2**step))
@@ -98,6 +129,7 @@ def _adam(
         m[i] += T(1 - beta1) * (d - m[i])
         v[i] = T(beta2) * v[i] + T(1 - beta2) * (d * d)
         p[i] = shrink * p[i] - rate * (m[i] / (np.sqrt(v[i]) / correction + T(eps)))
+    return wait(boss, crew)
 
 
 @functools.wraps(reference.adam_step)
@@ -118,8 +150,8 @@ def adam_step(
     _update(_adam, reference.adam_step, p, g, (m, v), *numbers)
 
 
-@njit
-def _rmsprop(
+@inline
+def _rmsprop_part(
     p: Array,
     g: Array,
     square: Array,
@@ -146,6 +178,18 @@ def _rmsprop(
         p[i] -= T(lr) * d
 
 
+@njit
+def _rmsprop(
+    worker: int, boss: int, crew: Array, shares: Array,
+    p: Array, g: Array, square: Array, grad_avg: Array | None, velocity: Array | None, *numbers: Any,
+) -> bool:  # fmt: skip
+    give(boss, crew)
+    first, last = shares[worker]
+    states = square[first:last], _part(grad_avg, first, last), _part(velocity, first, last)
+    _rmsprop_part(p[first:last], g[first:last], *states, *numbers)
+    return wait(boss, crew)
+
+
 @functools.wraps(reference.rmsprop_step)
 def rmsprop_step(
     p: Array,
@@ -164,10 +208,14 @@ def rmsprop_step(
 
 
 @njit
-def _ema(average: Array, p: Array, decay: float) -> None:
+def _ema(worker: int, boss: int, crew: Array, shares: Array, average: Array, p: Array, decay: float) -> bool:
+    give(boss, crew)
+    first, last = shares[worker]
+    average, p = average[first:last], p[first:last]
     T = average.dtype.type
     for i in range(average.size):
         average[i] = T(decay) * average[i] + T(1 - decay) * p[i]
+    return wait(boss, crew)
 
 
 @functools.wraps(reference.ema_step)

@@ -28,7 +28,8 @@ def _sweep(
 ) -> None:  # fmt: skip
     """Run tiles over the rows and columns of every term of a share, for every block of images.
 
-    A share is what one worker does: (offset in x, in b, in y, in start, number of columns, first and end of its terms).
+    A share is what one worker does: (offset in x, in b, in y, in start, number of columns, first and end of its terms,
+    first and end of the rows of each term).
     A term is (offset in x, in b, in y, in start, first and end of its rows, first and end of its steps). With
     accumulate = 1, `start` is y itself. The last piece of a sum is clamped to low…high.
     """
@@ -41,7 +42,8 @@ def _sweep(
             b_at = share[1] + block * b_jump + terms[t, 1]
             y_at = share[2] + block * y_jump + terms[t, 2]
             start_at = y_at if accumulate else share[3] + terms[t, 3]
-            first_row, row_end, k, k_end = terms[t, 4], terms[t, 5], terms[t, 6], terms[t, 7]
+            first_row, row_end = terms[t, 4] + share[7], min(terms[t, 4] + share[8], terms[t, 5])
+            k, k_end = terms[t, 6], terms[t, 7]
             left = share[4]
             while left > 0:
                 if left > (WIDE - 1) * lanes:

@@ -180,7 +180,7 @@ def _table(n: int, step: int) -> Array:
 @functools.lru_cache(maxsize=256)
 def _share(columns: int, n_terms: int) -> Array:
     """Return the share of a worker that does all terms and columns, for a sweep."""
-    return np.array([[0, 0, 0, 0, columns, 0, n_terms]])
+    return np.array([[0, 0, 0, 0, columns, 0, n_terms, 0, 1 << 40]])
 
 
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
