@@ -177,7 +177,7 @@ def test_dropout_zeroes_even_infinity(kernels: ModuleType) -> None:
 @pytest.mark.parametrize("name", ["relu", "gelu_grad"])
 def test_threads_change_no_bit(name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = getattr(_module("compiled"), name)
-    monkeypatch.setattr("tinydl.kernels.compiled.memory.GRAIN", 100)
+    monkeypatch.setattr("tinydl.kernels.compiled.memory.FEW", 100)
     x = rng.normal(size=(7, 111)).astype(np.float32)
     arguments = (x, x) if name in GRADIENTS else (x,)
     before = threads.num_threads()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tinydl
@@ -140,3 +141,21 @@ def test_an_edited_kernel_never_meets_the_machine_code_of_the_old_one(tmp_path: 
         assert after["hits"] == [0, 0]
         folders.add(after["folder"])
     assert len(folders) == 3
+
+
+def test_exact_formulas_stay_exact_inside_kernels_that_may_fuse():
+    """a² − a², the first of them rounded by itself: fused into one operation, it would leave 2⁻²⁴."""
+
+    @jit.exact
+    def square_less(a, b):
+        return a * a - b
+
+    @jit.njit
+    def kernel(y, a, b):
+        for i in range(y.size):
+            y[i] = square_less(a[i], b[i])
+
+    a = np.full(67, 1 + 2.0**-12, np.float32)
+    y = np.empty_like(a)
+    kernel(y, a, a * a)
+    np.testing.assert_array_equal(y, 0)

@@ -174,8 +174,7 @@ def test_the_same_number_of_threads_gives_the_same_bits_and_another_the_same_dig
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = _module("compiled")
-    for file in ("norm", "memory"):
-        monkeypatch.setattr(f"tinydl.kernels.compiled.{file}.GRAIN", 500)
+    monkeypatch.setattr("tinydl.kernels.compiled.memory.FEW", 500)
     x = rng.normal(size=(30, 10, 5, 5)).astype(np.float32)
     before = threads.num_threads()
     try:

@@ -169,7 +169,7 @@ def test_overflow_is_silent_and_stays_visible(kernels: ModuleType, name: str) ->
 @pytest.mark.parametrize("name", STEPS)
 def test_threads_change_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = _module("compiled")
-    monkeypatch.setattr("tinydl.kernels.compiled.memory.GRAIN", 100)
+    monkeypatch.setattr("tinydl.kernels.compiled.optim.GRAIN", 100)
     before = threads.num_threads()
     try:
         results = []

@@ -38,7 +38,7 @@ def test_twins_agree(n, groups, size, side, dtype):
 
 
 def test_layouts(lay_out, rng, n_threads, monkeypatch):
-    monkeypatch.setattr("tinydl.kernels.compiled.memory.GRAIN", 50)
+    monkeypatch.setattr("tinydl.kernels.compiled.memory.FEW", 50)
     x = rng.normal(size=(5, 8, 4, 3)).astype(np.float32)
     given_x = lay_out(x)
     y = compiled.channel_shuffle(given_x, 4)

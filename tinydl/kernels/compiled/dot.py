@@ -147,11 +147,11 @@ def _dot(
 
 
 @functools.lru_cache(maxsize=256)
-def _shares(m: int, o: int, length: int, n_threads: int) -> Array:
+def _shares(m: int, o: int, length: int, grain: int, n_threads: int) -> Array:
     """Return what part of y (m, o) each worker makes: rows, or columns where there are more of these."""
     size, tile = (m, ROWS) if m > o else (o, COLUMNS)
-    grain = GRAIN * size // max(1, tile * m * o * length) + 1
-    cut = [(first * tile, min(last * tile, size)) for first, last in threads.slices(-(-size // tile), grain)]
+    least = grain * size // max(1, tile * m * o * length) + 1
+    cut = [(first * tile, min(last * tile, size)) for first, last in threads.slices(-(-size // tile), least)]
     return np.array([(*some, 0, o) if m > o else (0, m, *some) for some in cut])
 
 
@@ -162,6 +162,6 @@ def dot(x: Array, w: Array, bias: Array | None, low: float, high: float) -> Arra
     x, w = plain(x, dtype).reshape(-1), plain(w, dtype).reshape(-1)
     start = np.zeros(o, dtype) if bias is None else plain(bias, dtype)
     y = buffers.empty((m, o), dtype)
-    shares = _shares(m, o, length, threads.num_threads())
+    shares = _shares(m, o, length, GRAIN, threads.num_threads())
     threads.share(_dot, len(shares), shares, x, w, y.reshape(-1), start, length, o, float(low), float(high))
     return y

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.kernels import threads
 from tinydl.kernels.buffers import empty_like_layout
 from tinydl.kernels.compiled import scalar
+from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import inline, njit
-from tinydl.kernels.compiled.memory import flat, share_out
+from tinydl.kernels.compiled.memory import flat, ranges_of, share_out
 from tinydl.kernels.reference import elementwise as reference
 from tinydl.shapes import Array
 
@@ -33,17 +35,22 @@ def unary(formula: Formula) -> Callable[..., Array]:
     """Return the kernel y = formula(T, x, *parameters)."""
     number = inline(formula)
 
-    def loop(y: Array, x: Array, *parameters: float) -> None:
+    def loop(worker: int, boss: int, crew: Array, shares: Array, y: Array, x: Array, *parameters: float) -> bool:
+        give(boss, crew)
+        first, last = shares[worker]
+        y, x = y[first:last], x[first:last]
         T = y.dtype.type
         for i in range(y.size):
             y[i] = number(T, x[i], *parameters)
+        return wait(boss, crew)
 
     compiled = _named_njit(loop, formula)
 
     @functools.wraps(getattr(reference, formula.__name__))
     def kernel(x: Array, *parameters: float) -> Array:
         y = empty_like_layout(x)
-        share_out(compiled, (y.ravel(order="K"), flat(x, y)), *map(float, parameters))
+        shares = ranges_of(y.size, y.size)
+        threads.share(compiled, len(shares), shares, y.ravel(order="K"), flat(x, y), *map(float, parameters))
         return y
 
     FORMULAS[formula.__name__] = number
@@ -54,10 +61,13 @@ def in_place(made_by: Callable[..., Array]) -> Callable[..., Array]:
     """Return the kernel that writes to x what the unary kernel `made_by` makes of it."""
     number, twin = FORMULAS[made_by.__name__], getattr(reference, f"{made_by.__name__}_in_place")
 
-    def loop(x: Array, *parameters: float) -> None:
+    def loop(worker: int, boss: int, crew: Array, shares: Array, x: Array, *parameters: float) -> bool:
+        give(boss, crew)
+        x = x[shares[worker, 0] : shares[worker, 1]]
         T = x.dtype.type
         for i in range(x.size):
             x[i] = number(T, x[i], *parameters)
+        return wait(boss, crew)
 
     # of a loop for two arrays that turn out to be one, LLVM takes the version without vectors: 10 times slower
     compiled = _named_njit(loop, twin)
@@ -66,7 +76,8 @@ def in_place(made_by: Callable[..., Array]) -> Callable[..., Array]:
     def kernel(x: Array, *parameters: float) -> Array:
         flat_x = x.ravel(order="K")
         if np.may_share_memory(x, flat_x) and x.flags.behaved and x.dtype.isnative:
-            share_out(compiled, (flat_x,), *map(float, parameters))
+            shares = ranges_of(x.size, x.size)
+            threads.share(compiled, len(shares), shares, flat_x, *map(float, parameters))
         else:
             x[...] = made_by(x, *parameters)
         return x
@@ -78,17 +89,24 @@ def binary(formula: Formula) -> Callable[..., Array]:
     """Return the kernel gx = formula(T, g, x, *parameters) in the memory order of x."""
     number = inline(formula)
 
-    def loop(gx: Array, g: Array, x: Array, *parameters: float) -> None:
+    def loop(
+        worker: int, boss: int, crew: Array, shares: Array, gx: Array, g: Array, x: Array, *parameters: float
+    ) -> bool:
+        give(boss, crew)
+        first, last = shares[worker]
+        gx, g, x = gx[first:last], g[first:last], x[first:last]
         T = gx.dtype.type
         for i in range(gx.size):
             gx[i] = number(T, g[i], x[i], *parameters)
+        return wait(boss, crew)
 
     compiled = _named_njit(loop, formula)
 
     @functools.wraps(getattr(reference, formula.__name__))
     def kernel(g: Array, x: Array, *parameters: float) -> Array:
         gx = empty_like_layout(x)
-        share_out(compiled, (gx.ravel(order="K"), flat(g, gx), flat(x, gx)), *map(float, parameters))
+        shares, arrays = ranges_of(gx.size, gx.size), (gx.ravel(order="K"), flat(g, gx), flat(x, gx))
+        threads.share(compiled, len(shares), shares, *arrays, *map(float, parameters))
         return gx
 
     return kernel

@@ -82,8 +82,9 @@ def exact(function: F) -> F:
     """Compile a formula like `inline`, but with every floating-point operation done just as it is written.
 
     Where results must agree bit for bit with NumPy's, not even a division may become a product with the reciprocal.
+    (Unless told otherwise, Numba takes the rules of the kernel that calls.)
     """
-    return cast(F, _compile(function, forceinline=True))
+    return cast(F, _compile(function, forceinline=True, fastmath=False))
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:

@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinydl.kernels.threads import run, slices
+from tinydl.kernels.threads import num_threads, run, slices
 from tinydl.shapes import Array, Shape
 
 GRAIN = 1 << 17
 """Numbers that make a second thread worth its while: some 15 µs of work for the cheapest kernels."""
+
+FEW = 1 << 15
+"""The same for kernels of crew.py, which lose less when they hand over: some 4 µs of work."""
 
 
 def flat(a: Array, like: Array) -> Array:
@@ -76,6 +79,11 @@ def from_rows(matrix: Array, shape: Shape, axis: int) -> Array:
 def ranges(n: int, grain: int, n_threads: int) -> Array:
     """Return the (first, last) of the items, of n, that each worker of a kernel of crew.py takes: at least `grain`."""
     return np.array(slices(n, grain))
+
+
+def ranges_of(n: int, size: int) -> Array:
+    """Return `ranges` for n items that are `size` numbers, each of which costs little."""
+    return ranges(n, max(1, FEW * n // max(size, 1)), num_threads())
 
 
 def share_out(loop: Callable[..., None], arrays: Sequence[Array | None], *others: Any, unit: int = 1) -> None:

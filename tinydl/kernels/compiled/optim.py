@@ -14,7 +14,7 @@ import numpy as np
 
 from tinydl.kernels import threads
 from tinydl.kernels.compiled.crew import give, wait
-from tinydl.kernels.compiled.jit import inline, njit
+from tinydl.kernels.compiled.jit import exact, njit
 from tinydl.kernels.compiled.memory import flat, ranges
 from tinydl.kernels.reference import optim as reference
 from tinydl.shapes import Array
@@ -45,14 +45,14 @@ def _update(
     threads.share(loop, len(shares), shares, flat(p, p), flat(g, p), *flats, *parameters)
 
 
-@inline
+@exact
 def _part(state: Array | None, first: int, last: int) -> Array | None:
     if state is None:  # Numba drops the branch that is not taken from this form only
         return None
     return state[first:last]
 
 
-@inline
+@exact
 def _sgd_part(
     p: Array,
     g: Array,
@@ -150,7 +150,7 @@ def adam_step(
     _update(_adam, reference.adam_step, p, g, (m, v), *numbers)
 
 
-@inline
+@exact
 def _rmsprop_part(
     p: Array,
     g: Array,

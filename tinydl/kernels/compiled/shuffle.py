@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tinydl.kernels import buffers
+from tinydl.kernels import buffers, threads
+from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.layout import channels_last
-from tinydl.kernels.compiled.memory import share_out
+from tinydl.kernels.compiled.memory import ranges_of
 from tinydl.kernels.reference import shuffle as reference
 from tinydl.shapes import Array
 
@@ -19,17 +20,19 @@ def channel_shuffle(x: Array, groups: int) -> Array:
     n, c, h, w = x.shape
     seen = channels_last(x)
     y = buffers.empty_nhwc(n, c, h, w, seen.dtype)
-    share_out(_deal, (y.transpose(0, 2, 3, 1).reshape(n, h * w, c), seen.reshape(n, h * w, c)), groups)
+    shares, pixels = ranges_of(n * h * w, y.size), (n * h * w, c)
+    threads.share(_deal, len(shares), shares, y.transpose(0, 2, 3, 1).reshape(pixels), seen.reshape(pixels), groups)
     return y
 
 
 @njit
-def _deal(y: Array, x: Array, groups: int) -> None:
+def _deal(worker: int, boss: int, crew: Array, shares: Array, y: Array, x: Array, groups: int) -> bool:
     """Read each group in a row and write it with gaps: 70 µs for 200,704 numbers, 360 by NumPy's transposed copy."""
-    size = x.shape[2] // groups
-    for n in range(x.shape[0]):
-        for pixel in range(x.shape[1]):
-            row, y_row = x[n, pixel], y[n, pixel]
-            for i in range(groups):
-                for j in range(size):
-                    y_row[j * groups + i] = row[i * size + j]
+    give(boss, crew)
+    size = x.shape[1] // groups
+    for pixel in range(shares[worker, 0], shares[worker, 1]):
+        row, y_row = x[pixel], y[pixel]
+        for i in range(groups):
+            for j in range(size):
+                y_row[j * groups + i] = row[i * size + j]
+    return wait(boss, crew)
