@@ -6,7 +6,8 @@ trains on the other 55,000 images and touches the test set once, with the weight
 of training.
 
 With `--results` figures are kept in a file, and the picture shows all networks that are in it: so the long run can be
-made in parts. With `--weights` the trained weights are kept, and `compress_int8.py` need not train again.
+made in parts. With `--weights` the trained weights are kept, and `compress_int8.py` need not train again. `--steps`
+tells how long training takes when nothing else runs.
 
     TINYDL_DATA=... python benchmarks/zoo_mnist.py [--networks resnet18] [--seeds 3] [--results a.json] [--picture p]
 """
@@ -15,8 +16,9 @@ import argparse
 import json
 import time
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import protocol
@@ -26,6 +28,8 @@ import tinydl
 from tinydl import zoo
 from tinydl.checkpoint import save_weights
 from tinydl.cost import summary
+from tinydl.nn.functional import cross_entropy
+from tinydl.optim import Adam
 from tinydl.plots import pareto, save
 from tinydl.random import manual_seed
 
@@ -95,6 +99,21 @@ def train(name: str, seed: int, args: argparse.Namespace, result: Result) -> Non
         save_weights(model, file_of(args.weights, name, seed))
 
 
+def minutes_alone(name: str, steps: int) -> float:
+    """Return the minutes of all epochs, from the median time of some steps after a few others."""
+    recipe = RECIPES[name]
+    manual_seed(0)
+    data, model = protocol.split(0, recipe.batch)[0], build(name)
+    optimizer, taken = Adam(model.parameters(), recipe.lr), []
+    for x, target in islice(data, steps + 5):
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        cross_entropy(model(x), target).backward()
+        optimizer.step()
+        taken.append(time.perf_counter() - started)
+    return recipe.epochs * len(data) * median(taken[5:]) / 60
+
+
 def file_of(folder: str, name: str, seed: int) -> Path:
     """Return where the weights of a network are kept."""
     return Path(folder, f"{name}-{seed}.safetensors")
@@ -131,11 +150,16 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
     parser.add_argument("--weights", help="a folder to keep the trained weights in, for `compress_int8.py`")
     parser.add_argument("--results", help="a file to keep figures in (JSON)")
+    parser.add_argument("--steps", type=int, help="train for so many steps only, and print how long all would take")
     parser.add_argument("--picture", help="where to draw the plot (PNG)")
     args = parser.parse_args()
     for name, recipe in RECIPES.items():
         RECIPES[name] = replace(recipe, epochs=args.epochs or recipe.epochs, lr=args.lr or recipe.lr)
     print(describe(tinydl.num_threads(), ("numpy", "numba")))
+    if args.steps:
+        for name in args.networks:
+            print(f"{name:19} {minutes_alone(name, args.steps):6.1f} minutes", flush=True)
+        return
     print(
         f"{'network':19} {'settings':11} {'epochs':>6} {'parameters':>10} {'MACs':>12} {'minutes':>8} "
         f"{'validation (%)':>16} {'test (%)':>16}"
