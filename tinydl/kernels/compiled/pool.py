@@ -45,7 +45,7 @@ def max_pool2d(
         threads.share(_max_2x2, len(shares), shares, *arrays)
     else:
         rows, cols = map(window_ranges, x.shape[2:], kernel, stride, padding, dilation, out_size)
-        share_out(_max_windows, arrays, rows, cols, *dilation)
+        _maxima(*arrays, rows, cols, *dilation)
     return y, indices
 
 
@@ -53,7 +53,7 @@ def adaptive_max_pool2d(x: Array, out_size: Pair) -> tuple[Array, Array]:
     """Return the maximum of each bin and its place: as in the reference twin."""
     y, indices = _results(x, out_size, x.dtype), _results(x, out_size, np.int32)
     arrays = channels_last(x), y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
-    share_out(_max_windows, arrays, *map(bin_ranges, x.shape[2:], out_size), 1, 1)
+    _maxima(*arrays, bin_ranges(x.shape[2], out_size[0]), bin_ranges(x.shape[3], out_size[1]), 1, 1)
     return y, indices
 
 
@@ -146,25 +146,36 @@ def _beats(value: Any, best: Any) -> bool:
 
 
 @njit
-def _max_windows(x: Array, y: Array, indices: Array, rows: Array, cols: Array, row_step: int, col_step: int) -> None:
-    """Go through each window place by place, for all channels at once."""
-    for n in range(x.shape[0]):
-        for i in range(rows.shape[0]):
-            for j in range(cols.shape[0]):
-                y[n, i, j, :] = -np.inf
-                indices[n, i, j, :] = -1
-                for row in range(rows[i, 0], rows[i, 1], row_step):
-                    for col in range(cols[j, 0], cols[j, 1], col_step):
-                        place = np.int32(row * x.shape[2] + col)
-                        if row == rows[i, 0] and col == cols[j, 0]:
-                            y[n, i, j, :] = x[n, row, col]
-                            indices[n, i, j, :] = place
-                            continue
-                        for c in range(x.shape[3]):
-                            value, best = x[n, row, col, c], y[n, i, j, c]
-                            better = _beats(value, best)
-                            y[n, i, j, c] = value if better else best
-                            indices[n, i, j, c] = place if better else indices[n, i, j, c]
+def _max_windows(
+    worker: int, boss: int, crew: Array, shares: Array,
+    x: Array, y: Array, indices: Array, rows: Array, cols: Array, row_step: int, col_step: int,
+) -> bool:  # fmt: skip
+    """Go through each window place by place, for all channels at once; workers share the rows of all images."""
+    give(boss, crew)
+    for t in range(shares[worker, 0], shares[worker, 1]):
+        n, i = t // rows.shape[0], t % rows.shape[0]
+        for j in range(cols.shape[0]):
+            y[n, i, j, :] = -np.inf
+            indices[n, i, j, :] = -1
+            for row in range(rows[i, 0], rows[i, 1], row_step):
+                for col in range(cols[j, 0], cols[j, 1], col_step):
+                    place = np.int32(row * x.shape[2] + col)
+                    if row == rows[i, 0] and col == cols[j, 0]:
+                        y[n, i, j, :] = x[n, row, col]
+                        indices[n, i, j, :] = place
+                        continue
+                    for c in range(x.shape[3]):
+                        value, best = x[n, row, col, c], y[n, i, j, c]
+                        better = _beats(value, best)
+                        y[n, i, j, c] = value if better else best
+                        indices[n, i, j, c] = place if better else indices[n, i, j, c]
+    return wait(boss, crew)
+
+
+def _maxima(x: Array, y: Array, indices: Array, rows: Array, cols: Array, row_step: int, col_step: int) -> None:
+    """Let the threads do `_max_windows`."""
+    shares = ranges_of(len(x) * len(rows), x.size)
+    threads.share(_max_windows, len(shares), shares, x, y, indices, rows, cols, row_step, col_step)
 
 
 @njit
