@@ -121,6 +121,7 @@ LARGE = [
     Case(1, 1, 4, 4, (9, 9), (3, 3), (3, 3), (1, 1), bias=False),
     Case(130, 1, 20, 10, (4, 4), (4, 4)),
     Case(6, 24, 1, 1, (14, 14), (3, 3), (1, 1), (1, 1)),
+    Case(1, 1, 160, 150, (12, 12), (1, 1)),
     Case(6, 24, 1, 2, (15, 15), (3, 3), (2, 2), (1, 1)),
 ]
 
@@ -345,6 +346,9 @@ def test_fork_after_a_kernel(conv: ModuleType) -> None:
         ((2, 6, 5, 4), (4, 3, 2, 2), 2),
         ((2, 5, 6, 6), (5, 1, 3, 3), 5),
         ((1, 130, 4, 4), (20, 130, 3, 3), 1),  # a sum so long that it is made in pieces
+        ((2, 200, 6, 5), (21, 200, 1, 1), 1),  # so few pixels that dot products make it
+        ((1, 1100, 5, 4), (21, 1100, 1, 1), 1),  # both
+        ((3, 30, 1, 1), (7, 30, 1, 1), 1),
     ],
 )
 @pytest.mark.parametrize("low, high", [(0.0, np.inf), (-1.0, 2.0)])
@@ -352,7 +356,8 @@ def test_scaled_weights_and_clamped_results(shape, weight_shape, groups, low, hi
     draw = np.random.default_rng(0)
     x, weight = (draw.standard_normal(s).astype(np.float32) for s in (shape, weight_shape))
     scale, bias = (draw.standard_normal(weight_shape[0]).astype(np.float32) for _ in range(2))
-    geometry = (1, 1), (1, 1), (1, 1), groups
+    padding = (0, 0) if weight_shape[2:] == (1, 1) else (1, 1)
+    geometry = (1, 1), padding, (1, 1), groups
     scaled = weight.astype(np.float64) * scale[:, None, None, None]
     whole = reference.conv2d(x.astype(np.float64), scaled, bias, *geometry)
     assert (whole < low).any()
@@ -360,3 +365,6 @@ def test_scaled_weights_and_clamped_results(shape, weight_shape, groups, low, hi
     for kernels in (reference, import_module("tinydl.kernels.compiled.conv")):
         y = kernels.conv2d(x, weight, bias, *geometry, scale, low, high)
         np.testing.assert_allclose(y, np.clip(whole, low, high), rtol=1e-4, atol=1e-4)
+        if kernels is not reference:
+            assert buffers.is_fresh(y)
+            assert y.transpose(0, 2, 3, 1).flags.c_contiguous

@@ -9,13 +9,16 @@ import numpy as np
 
 from tinydl.kernels import buffers
 from tinydl.kernels.compiled import depthwise, lowering, winograd
-from tinydl.kernels.compiled.dot import dot
+from tinydl.kernels.compiled.dot import dot_into
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.layout import channels_last, patches_first, taps_first
 from tinydl.kernels.compiled.sums import image_sums
 from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.reference.conv import out_size
 from tinydl.shapes import Array, Pair, Shape
+
+DEEP, SHORT = 192, 0.55
+"""Channels from which on, and pixels a channel up to which, a pointwise convolution is done by dot products."""
 
 __all__ = ["conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -35,10 +38,13 @@ def conv2d(
     """Slide `weight` over x: as in the reference twin."""
     if _is_depthwise(weight.shape, groups):
         return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation, scale, low, high)
-    if x.shape[2:] == weight.shape[2:] == (1, 1) and padding == (0, 0) and groups == 1 and scale is None:
-        # as in squeeze and excitation: a linear layer, for which no weights are transposed
-        return dot(x[:, :, 0, 0], weight[:, :, 0, 0], bias, low, high)[:, :, None, None]
     seen = channels_last(x)
+    if groups == 1 and (stride, padding, weight.shape[2:]) == ((1, 1), (0, 0), (1, 1)) and _is_short(seen.shape):
+        n, h, w, c = seen.shape
+        y = buffers.empty_nhwc(n, len(weight), h, w, seen.dtype)
+        rows, columns = seen.reshape(-1, c), weight.reshape(len(weight), c)
+        dot_into(y.transpose(0, 2, 3, 1).reshape(-1), rows, columns, bias, scale, low, high)
+        return y
     geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     packed = patches_first(weight, groups, seen.dtype, scale)
@@ -98,6 +104,15 @@ def conv2d_bias_grad(g: Array) -> Array:
     """
     total: Array = image_sums(channels_last(g)).sum(0)
     return total
+
+
+def _is_short(shape: Shape) -> bool:
+    """Tell whether so few pixels (N, H, W, C) meet the weights that to transpose these would cost more than it gains.
+
+    Dot products need no transposed weights, but lose time at their end; with few channels there is one all too often.
+    """
+    n, h, w, c = shape
+    return n * h * w == 1 or (c >= DEEP and n * h * w <= SHORT * c)
 
 
 def _is_depthwise(weight_shape: Shape, groups: int) -> bool:

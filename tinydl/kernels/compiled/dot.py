@@ -1,6 +1,6 @@
 """The product x Wᵀ of two matrices that both lie along the terms of the sum: no operand is packed or transposed.
 
-y[m, o] = start[o] + Σ_k x[m, k] · w[o, k]
+y[m, o] = start[o] + scale[o] · Σ_k x[m, k] · w[o, k]
 
 A tile of rows of x by rows of w keeps one vector of partial sums for each pair in registers, runs along k a vector at
 a time, and adds up the lanes at the end. The tiles of conv.py need the weight as (k, o); to transpose it takes longer
@@ -19,7 +19,7 @@ import numpy as np
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, numba
-from tinydl.kernels.compiled.memory import plain
+from tinydl.kernels.compiled.memory import filled, plain
 from tinydl.kernels.compiled.tile import INT64, REGISTERS, Tile, Writer, cgutils
 from tinydl.shapes import Array
 
@@ -81,14 +81,19 @@ class _DotWriter(Writer):
                 builder.store(builder.fadd(builder.load(sums[i][j]), product, flags=["contract"]), sums[i][j])
 
     def _finish(self, row: Any, column: Any, total: Any) -> tuple[Any, Any]:
-        """Return the place of y, and start + the sum of the lanes."""
+        """Return the place of y, and start + scale · the sum of the lanes."""
         builder, values = self.builder, self.values
         y = self.address("y", builder.mul(row, values["width"]), column)
         again = builder.icmp_signed("!=", values["accumulate"], INT64(0))
-        start = builder.load(builder.select(again, y, self.address("start", column)))
+        start, scale = (
+            builder.load(builder.select(again, y, self.address("start", column))),
+            self.entry("scale", column),
+        )
         kind = cgutils.ir.FunctionType(start.type, [start.type, self.vector])
         add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.{self.suffix}")
-        return y, self.clamp(builder.call(add, [start, total], fastmath=["reassoc"]), values["low"], values["high"])
+        lanes = builder.call(add, [start.type(-0.0), total], fastmath=["reassoc"])
+        made = builder.fadd(start, builder.fmul(scale, lanes, flags=["contract"]), flags=["contract"])
+        return y, self.clamp(made, values["low"], values["high"])
 
 
 @functools.cache
@@ -100,7 +105,7 @@ def tile_function() -> Tile:
     @numba.extending.intrinsic  # type: ignore[untyped-decorator]
     def tile(
         typingctx: Any,
-        x: Any, w: Any, y: Any, start: Any, row: Any, row_end: Any, column: Any, column_end: Any,
+        x: Any, w: Any, y: Any, start: Any, scale: Any, row: Any, row_end: Any, column: Any, column_end: Any,
         k: Any, k_end: Any, length: Any, width: Any, accumulate: Any, low: Any, high: Any,
     ) -> Any:  # fmt: skip
         kinds = {name: kind for name, kind in locals().items() if isinstance(kind, numba.types.Type)}
@@ -115,14 +120,14 @@ def tile_function() -> Tile:
 
 
 def _in_python(
-    x: Array, w: Array, y: Array, start: Array, row: int, row_end: int, column: int, column_end: int,
+    x: Array, w: Array, y: Array, start: Array, scale: Array, row: int, row_end: int, column: int, column_end: int,
     k: int, k_end: int, length: int, width: int, accumulate: int, low: float, high: float,
 ) -> None:  # fmt: skip
     """Compute what a tile computes, in NumPy: for kernels that run interpreted."""
     rows, columns = slice(row, min(row + ROWS, row_end)), slice(column, min(column + COLUMNS, column_end))
     some = y.reshape(-1, width)[rows, columns]
     product = x.reshape(-1, length)[rows, k:k_end] @ w.reshape(-1, length)[columns, k:k_end].T
-    some[...] = np.clip((some if accumulate else start[columns]) + product, low, high)
+    some[...] = np.clip((some if accumulate else start[columns]) + scale[columns] * product, low, high)
 
 
 _tile = tile_function()
@@ -130,7 +135,7 @@ _tile = tile_function()
 
 @njit
 def _dot(
-    worker: int, boss: int, crew: Array, shares: Array, x: Array, w: Array, y: Array, start: Array,
+    worker: int, boss: int, crew: Array, shares: Array, x: Array, w: Array, y: Array, start: Array, scale: Array,
     length: int, width: int, low: float, high: float,
 ) -> bool:  # fmt: skip
     """Compute the worker's share of y: (first row, end, first column, end); arrays are flat. Clamp what is complete."""
@@ -142,7 +147,9 @@ def _dot(
         least, most = T(low if k_end == length else -math.inf), T(high if k_end == length else math.inf)
         for c in range(column, column_end, COLUMNS):
             for r in range(row, row_end, ROWS):
-                _tile(x, w, y, start, r, row_end, c, column_end, k, k_end, length, width, accumulate, least, most)
+                _tile(
+                    x, w, y, start, scale, r, row_end, c, column_end, k, k_end, length, width, accumulate, least, most
+                )  # fmt: skip
     return wait(boss, crew)
 
 
@@ -157,11 +164,17 @@ def _shares(m: int, o: int, length: int, grain: int, n_threads: int) -> Array:
 
 def dot(x: Array, w: Array, bias: Array | None, low: float, high: float) -> Array:
     """Return x wᵀ + bias, clamped, for x (M, K), w (O, K), bias (O,) or None; threads share the larger one's rows."""
-    (m, length), o = x.shape, len(w)
     dtype = x.dtype.newbyteorder("=")
-    x, w = plain(x, dtype).reshape(-1), plain(w, dtype).reshape(-1)
-    start = np.zeros(o, dtype) if bias is None else plain(bias, dtype)
-    y = buffers.empty((m, o), dtype)
-    shares = _shares(m, o, length, GRAIN, threads.num_threads())
-    threads.share(_dot, len(shares), shares, x, w, y.reshape(-1), start, length, o, float(low), float(high))
+    y = buffers.empty((len(x), len(w)), dtype)
+    dot_into(y.reshape(-1), plain(x, dtype), w, bias, None, low, high)
     return y
+
+
+def dot_into(y: Array, x: Array, w: Array, bias: Array | None, scale: Array | None, low: float, high: float) -> None:
+    """Write scale · x wᵀ + bias, clamped, to the flat y, for x (M, K) in the order of memory and of y's dtype."""
+    (m, length), o, dtype = x.shape, len(w), y.dtype
+    start = filled(o, 0, dtype) if bias is None else plain(bias, dtype)
+    factor = filled(o, 1, dtype) if scale is None else plain(scale, dtype)
+    shares = _shares(m, o, length, GRAIN, threads.num_threads())
+    flat = x.reshape(-1), plain(w, dtype).reshape(-1), y, start, factor
+    threads.share(_dot, len(shares), shares, *flat, length, o, float(low), float(high))
