@@ -75,7 +75,9 @@ def test_the_shares_run_at_the_same_time():
 def test_a_sleeping_helper_is_woken():
     run_square(100, 2)
     for _ in range(5):
-        time.sleep(0.05)  # long enough to fall asleep
+        deadline = time.monotonic() + 20
+        while threads._pool[0]._mail[threads.AWAKE] and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert not threads._pool[0]._mail[threads.AWAKE]
         x, y, _ = run_square(100, 2)
         np.testing.assert_array_equal(y, 2 * x * x)
