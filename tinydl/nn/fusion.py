@@ -46,6 +46,7 @@ def in_turn(input: Any, *modules: Module) -> Any:
 
     `in_turn(x, conv, norm, relu)` is `relu(norm(conv(x)))` in one kernel where that is possible.
 
+    >>> import numpy as np
     >>> in_turn(np.array([-1.0, 2.0]), ReLU(), ReLU6())
     array([0., 2.])
     """
