@@ -54,6 +54,15 @@ def pareto_front(cost: Any, value: Any, higher: bool = True) -> Array:
     return on_front
 
 
+def _label_ticks(panel: Axes, large: bool) -> None:
+    """Label a log axis at 1, 2 and 5 times the powers of ten, large numbers with k and M; no minor tick has a label."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, StrMethodFormatter
+
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep="") if large else StrMethodFormatter("{x:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
 def pareto(
     points: Points,
     y: str = "accuracy",
@@ -90,6 +99,7 @@ def pareto(
     for i, (panel, cost, (names, a, b)) in enumerate(zip(axes, costs, columns)):
         front = pareto_front(a, b, better)
         panel.set_xscale("log")
+        _label_ticks(panel, a.min() >= 1)
         if not better and b.min() > 0 and b.max() > 10 * b.min():
             panel.set_yscale("log")
         panel.margins(0.14, 0.12)
