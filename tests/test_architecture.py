@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import tinydl
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tinydl"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -150,3 +152,10 @@ def test_everything_public_has_a_docstring():
             if twins not in path.parents and public and not ast.get_docstring(node):
                 missing.append(f"{module_of(path)}.{node.name}")
     assert not missing
+
+
+def test_compress_is_imported_when_it_is_asked_for():
+    code = "import sys, tinydl; assert 'tinydl.compress' not in sys.modules; print(tinydl.compress.prune.__name__)"
+    assert run_python(code) == "tinydl.compress.prune\n"
+    with pytest.raises(AttributeError, match="module 'tinydl' has no attribute 'squeeze_it'"):
+        tinydl.squeeze_it  # noqa: B018
