@@ -1,4 +1,4 @@
-"""A network of integers from end to end, as small as 99.5 % on MNIST allows: int8 values, weights of few bits, a file.
+"""A network of integers from end to end in 11 kB: int8 values, weights of few bits, one file.
 
     3×3 stem, max 2, two separable blocks, max 2, two separable blocks, max 2, depthwise 3×3 → 1×1, linear
 
@@ -6,7 +6,7 @@
     quantized   batch norm is folded; weights in `bits` bits a channel and values in 8 are simulated while it learns on
     integers    the network of integers, packed in a file and read back; from here on nothing floats
 
-A block is a depthwise 3×3 and a pointwise convolution, one norm and ReLU behind both, and a shortcut where it can be.
+The network is that of `compress_smallest.py` with a block more, early, where it sees most of the image.
 The file holds all that inference needs: structure, weights, biases, multipliers. Choices (widths, bits, epochs, rates)
 were made on 5,000 validation images with `--tune`, which leaves the test set alone; a run trains on the other 55,000
 and touches the test set once, with the network that was read back.
@@ -21,39 +21,17 @@ from pathlib import Path
 from statistics import mean
 
 import protocol
+from compress_smallest import tiny
 from environment import describe
 
 import tinydl
-from tinydl import nn
 from tinydl.compress import integer
 from tinydl.compress.quantize import QuantizationAware, Scheme, Simulated, calibrate, prepare
 from tinydl.cost import summary
 from tinydl.data import DataLoader
-from tinydl.nn import Module, Residual, Sequential
+from tinydl.nn import Module
 from tinydl.optim import EMA
 from tinydl.random import manual_seed
-from tinydl.zoo.blocks import ConvNormActivation, SeparableConv
-
-
-def network(widths: list[int]) -> Module:
-    """Return the network with these numbers of channels: of the stem, and after each of the four blocks."""
-    stem, *outputs = widths
-    blocks: list[Module] = [Sequential(SeparableConv(i, o), nn.ReLU()) for i, o in zip(widths, outputs)]
-    blocks = [Residual(block) if i == o else block for block, i, o in zip(blocks, widths, outputs)]
-    last = outputs[-1]
-    return Sequential(
-        ConvNormActivation(1, stem, 3),
-        nn.MaxPool2d(2),
-        *blocks[:2],
-        nn.MaxPool2d(2),
-        *blocks[2:],
-        nn.MaxPool2d(2),
-        nn.DepthwiseConv2d(last, 3, bias=False),
-        nn.BatchNorm2d(last),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(last, 10),
-    )
 
 
 def simulated(model: Module, data: DataLoader, bits: int) -> Simulated:
@@ -77,7 +55,7 @@ def run(seed: int, args: argparse.Namespace) -> tuple[float, int]:
     started = time.perf_counter()
     deform = protocol.shaken(args.degrees, args.shift, args.scale)
     data, validation = protocol.split(seed, args.batch, args.limit, deform)
-    model = network(args.widths)
+    model = tiny(args.widths, early=2)
     ema = EMA(model, 0.998, warmup=True)
     protocol.train(model, data, args.epochs[0], args.lr, ema)
     with ema.applied():
@@ -108,7 +86,7 @@ def main() -> None:
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
     args = parser.parse_args()
-    counted = summary(network(args.widths), (1, 28, 28))
+    counted = summary(tiny(args.widths, early=2), (1, 28, 28))
     print(describe(tinydl.num_threads(), ("numpy", "numba")))
     print(f"widths {args.widths}, {args.bits} bits: {counted.params:,} parameters, {counted.macs:,} MACs", flush=True)
     found = [run(seed, args) for seed in range(args.first_seed, args.first_seed + args.seeds)]

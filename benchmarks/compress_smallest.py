@@ -29,8 +29,8 @@ from tinydl.random import manual_seed
 from tinydl.zoo.blocks import ConvNormActivation, SeparableConv
 
 
-def tiny(widths: list[int]) -> Module:
-    """Return the network with these numbers of channels: of the stem, and after each of the three blocks."""
+def tiny(widths: list[int], early: int = 1) -> Module:
+    """Return the network with these channels, of the stem and after each block; so many blocks see 14×14 pixels."""
     stem, *outputs = widths
     blocks: list[Module] = [Sequential(SeparableConv(i, o), nn.ReLU()) for i, o in zip(widths, outputs)]
     blocks = [Residual(block) if i == o else block for block, i, o in zip(blocks, widths, outputs)]
@@ -38,9 +38,9 @@ def tiny(widths: list[int]) -> Module:
     return Sequential(
         ConvNormActivation(1, stem, 3),
         nn.MaxPool2d(2),
-        blocks[0],
+        *blocks[:early],
         nn.MaxPool2d(2),
-        *blocks[1:],
+        *blocks[early:],
         nn.MaxPool2d(2),
         nn.DepthwiseConv2d(last, 3, bias=False),
         nn.BatchNorm2d(last),

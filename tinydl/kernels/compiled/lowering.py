@@ -129,9 +129,7 @@ def weight_grad(loop: Loop, g: Array, x: Array, shape: Shape, geometry: Geometry
     for job in jobs:
         for sweep, shares in zip(job.sweeps, job.shares):
             threads.share(loop.sweep, job.workers, shares, *flat, flat[2], *sweep, -math.inf, math.inf)
-    result: Array = totals[0]
-    for more in totals[1:]:
-        result += more
+    result: Array = totals[0] if len(totals) == 1 else totals.sum(0)  # no view, which would keep all of them
     return result
 
 
