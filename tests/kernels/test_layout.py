@@ -26,6 +26,10 @@ def test_weights(groups, o, c, kh, kw, dtype):
         packed = layout.patches_first(weight, groups, weight.dtype, given_scale)
         wanted = seen.transpose(0, 3, 4, 2, 1) * factor
         np.testing.assert_array_equal(packed, wanted.reshape(groups, kh * kw * c, o))
+        aligned = layout.patches_first(weight, groups, weight.dtype, given_scale, aligned=True)
+        np.testing.assert_array_equal(aligned[..., :o], wanted.reshape(groups, kh * kw * c, o))
+        line = aligned.shape[2] * aligned.itemsize
+        assert line % 64 == 0 or 64 % line == 0 or layout.VECTOR_BYTES < 64
     packed = layout.taps_first(weight, groups, weight.dtype)
     np.testing.assert_array_equal(packed, seen.transpose(0, 3, 4, 1, 2).reshape(groups, kh * kw * o, c))
 
@@ -39,6 +43,23 @@ def test_images(n, c, h, w, dtype):
     np.testing.assert_array_equal(last, x.transpose(0, 2, 3, 1))
     again = layout.channels_last(last.transpose(0, 3, 1, 2))
     assert np.shares_memory(last, again) or last.size == 0
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 4), (3, 3, 9, 7), (1, 3, 1, 1), (0, 3, 2, 2)])
+def test_planes_of_three_colours(shape, n_threads, monkeypatch):
+    monkeypatch.setattr("tinydl.kernels.compiled.memory.FEW", 8)
+    x = draw(shape, "f")
+    np.testing.assert_array_equal(layout.channels_last(x), x.transpose(0, 2, 3, 1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 3), h=st.integers(1, 5), w=st.integers(1, 5), c=st.integers(2, 9), first=st.integers(0, 1))
+def test_parts_of_the_channels(n, h, w, c, first):
+    wide = draw((n, h, w, c), "f").transpose(0, 3, 1, 2)
+    for some in (wide[:, first:], wide[:, first : c - 1 + first], wide[:, first:, ::2], wide[:, :1, :, ::-1]):
+        found = layout.channels_last(some)
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, some.transpose(0, 2, 3, 1))
 
 
 def test_images_of_any_layout(lay_out):

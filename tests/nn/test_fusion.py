@@ -215,3 +215,22 @@ def test_nan_propagates_through_the_clamp():
         y = model(Tensor(x)).data
     assert np.isnan(y[0, :, 0, 0]).all()
     assert np.isfinite(y[0, :, 1]).all()
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.ReLU6, nn.SiLU])
+def test_after_a_sum(activation, monkeypatch):
+    rng, seen = np.random.default_rng(0), []
+    kernel = fusion.add_clamped
+    monkeypatch.setattr(fusion, "add_clamped", lambda *args: seen.append(args) or kernel(*args))
+    a, b = (Tensor(4 * rng.normal(size=(2, 3, 4, 5)).astype(np.float32)) for _ in range(2))
+    layer = activation()
+    wanted = layer(a + b).data
+    np.testing.assert_array_equal(nn.after_sum(a, b, layer).data, wanted)
+    assert not seen, "calls are recorded: the sum is needed by itself"
+    with tinydl.no_grad():
+        np.testing.assert_array_equal(nn.after_sum(a, b, layer).data, wanted)
+        assert len(seen) == (activation is not nn.SiLU)
+        watched = []
+        layer.register_forward_hook(lambda *call: watched.append(call))
+        nn.after_sum(a, b, layer)
+    assert watched, "a hook sees the activation's call"

@@ -24,6 +24,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # both twins have these signatures
+    from tinydl.kernels.reference.arithmetic import *  # noqa: F403
+    from tinydl.kernels.reference.channels import *  # noqa: F403
     from tinydl.kernels.reference.conv import *  # noqa: F403
     from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
@@ -35,11 +37,10 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.optim import *  # noqa: F403
     from tinydl.kernels.reference.pool import *  # noqa: F403
     from tinydl.kernels.reference.requantize import *  # noqa: F403
-    from tinydl.kernels.reference.shuffle import *  # noqa: F403
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
 FAMILIES = (
-    *("elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "shuffle"),
+    *("arithmetic", "elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "channels"),
     *("requantize", "int8_conv", "int8_pool", "int8_elementwise"),
 )
 """The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""

@@ -17,7 +17,14 @@ from tinydl.nn.linear import Linear
 from tinydl.nn.module import Module
 from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
 from tinydl.ops.geometry import convolution
-from tinydl.ops.inference import conv2d_clamped, folded_norm, hard_swish_in_place, linear_clamped, silu_in_place
+from tinydl.ops.inference import (
+    add_clamped,
+    conv2d_clamped,
+    folded_norm,
+    hard_swish_in_place,
+    linear_clamped,
+    silu_in_place,
+)
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 
@@ -51,6 +58,20 @@ def in_turn(input: Any, *modules: Module) -> Any:
     array([0., 2.])
     """
     return run(modules, input)
+
+
+def after_sum(a: Any, b: Any, activation: Module) -> Any:
+    """Return activation(a + b), how residual blocks end: in one pass if it is ReLU or ReLU6 and nothing is recorded.
+
+    >>> import numpy as np
+    >>> after_sum(np.array([-1.0, 2.0]), np.array([0.5, 1.0]), ReLU())
+    array([0., 3.])
+    """
+    bounds = CLAMPS.get(type(activation))
+    fits = bounds is not None and isinstance(a, Tensor) and isinstance(b, Tensor) and activation._hooks is None
+    if mode.recording or not fits or bounds is None:
+        return activation(a + b)
+    return add_clamped(a, b, *bounds)
 
 
 def run(modules: Sequence[Module], x: Any) -> Any:

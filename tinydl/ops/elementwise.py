@@ -33,7 +33,7 @@ def add(a: Any, b: Any) -> Any:
     >>> add(np.ones((2, 1)), np.ones(3)).shape
     (2, 3)
     """
-    return a + b
+    return kernels.add(a, b)
 
 
 @add.vjp("a")
@@ -77,7 +77,7 @@ def mul(a: Any, b: Any) -> Any:
     >>> mul(3.0, 2.0)
     6.0
     """
-    return a * b
+    return kernels.mul(a, b)
 
 
 @mul.vjp("a")

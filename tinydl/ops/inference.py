@@ -74,6 +74,18 @@ def linear_clamped_composed(x: Any, weight: Any, bias: Any, low: float, high: fl
 
 
 @fused
+def add_clamped(a: Any, b: Any, low: float, high: float) -> Any:
+    """Return min(max(a + b, low), high)."""
+    return kernels.add(a, b, low, high)
+
+
+@add_clamped.composition
+def add_clamped_composed(a: Any, b: Any, low: float, high: float) -> Any:
+    """The same op by op."""
+    return clamp(a + b, low, high)
+
+
+@fused
 def hard_swish_in_place(x: Any) -> Any:
     """Write hard_swish(x) to x: for a result that nothing else has seen."""
     return kernels.hard_swish_in_place(x)

@@ -111,7 +111,7 @@ def _patch(gathering: Gathering, rows: Phase, cols: Phase, col_taps: range) -> t
     )
     return (
         i_offset * source.row + j_offset * source.channels + c,
-        ((i * kw + j) * gathering.c + c) * gathering.o,
+        ((i * kw + j) * gathering.c + c) * gathering.weight_row,
     )
 
 

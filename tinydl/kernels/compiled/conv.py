@@ -47,9 +47,10 @@ def conv2d(
         return y
     geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
-    packed = patches_first(weight, groups, seen.dtype, scale)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    if winograd.pays(len(x), geometry, geometry.y):
+    by_winograd = winograd.pays(len(x), geometry, geometry.y)
+    packed = patches_first(weight, groups, seen.dtype, scale, aligned=not by_winograd)
+    if by_winograd:
         winograd.convolve(seen, packed.reshape(9, -1, len(weight)), start, y.transpose(0, 2, 3, 1), padding, low, high)
     else:
         lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)

@@ -37,7 +37,7 @@ def depthwise_conv2d(
     geometry = _geometry(seen.shape, weight.shape, stride, padding, dilation)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
-    packed = patches_first(weight, 1, seen.dtype, scale)
+    packed = patches_first(weight, 1, seen.dtype, scale, aligned=True)
     lowering.convolve(DEPTHWISE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
     return y
 

@@ -50,6 +50,8 @@ class Geometry(NamedTuple):
     groups: int
     c: int
     o: int
+    weight_row: int = 0
+    """How far apart the rows (of o numbers) of the weight lie, if they do not follow each other."""
 
     @property
     def multiplications(self) -> int:
@@ -91,11 +93,12 @@ class Gathering(NamedTuple):
     groups: int
     c: int
     o: int
+    weight_row: int
 
     @property
     def weights(self) -> int:
-        """How many weights a group has."""
-        return self.kernel[0] * self.kernel[1] * self.c * self.o
+        """How far apart the weights of groups lie."""
+        return self.kernel[0] * self.kernel[1] * self.c * self.weight_row
 
     @property
     def block(self) -> int:
@@ -106,16 +109,16 @@ class Gathering(NamedTuple):
 
 def forward(geometry: Geometry) -> Gathering:
     """Return how y is made of x."""
-    x, y, kernel, stride, padding, dilation, groups, c, o = geometry
+    x, y, kernel, stride, padding, dilation, groups, c, o, weight_row = geometry
     rows, cols = map(_forward_phases, x[:2], y[:2], kernel, stride, padding, dilation)
-    return Gathering(x, y, rows, cols, kernel, groups, c, o)
+    return Gathering(x, y, rows, cols, kernel, groups, c, o, weight_row or o)
 
 
 def backward(geometry: Geometry) -> Gathering:
     """Return how gx is made of g."""
-    x, y, kernel, stride, padding, dilation, groups, c, o = geometry
+    x, y, kernel, stride, padding, dilation, groups, c, o, weight_row = geometry
     rows, cols = map(_backward_phases, x[:2], y[:2], kernel, stride, padding, dilation)
-    return Gathering(y, x, rows, cols, kernel, groups, o, c)
+    return Gathering(y, x, rows, cols, kernel, groups, o, c, weight_row or c)
 
 
 def _forward_phases(n: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> list[Phase]:

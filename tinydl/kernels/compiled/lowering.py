@@ -66,8 +66,12 @@ class Sizes(NamedTuple):
 def convolve(
     loop: Loop, x: Array, weight: Array, bias: Array, y: Array, geometry: Geometry, low: float, high: float
 ) -> None:
-    """Write y = bias + the convolution of x with the weight, given as (groups, kh·kw·c, o), clamped to low…high."""
-    _gather(_jobs_for_y(loop, len(x), geometry, threads.num_threads()), loop, x, weight, bias, y, low, high)
+    """Write y = bias + the convolution of x with the weight, given as (groups, kh·kw·c, o), clamped to low…high.
+
+    Its last axis may be longer than o: what is there is not read.
+    """
+    jobs = _jobs_for_y(loop, len(x), geometry, weight.shape[-1], threads.num_threads())
+    _gather(jobs, loop, x, weight, bias, y, low, high)
 
 
 def input_grad(loop: Loop, g: Array, weight: Array, gx: Array, geometry: Geometry) -> None:
@@ -94,8 +98,8 @@ def _gather(
 
 
 @functools.lru_cache(maxsize=256)
-def _jobs_for_y(loop: Loop, n: int, geometry: Geometry, n_threads: int) -> tuple[Job, ...]:
-    x, y = geometry.x, geometry.y
+def _jobs_for_y(loop: Loop, n: int, geometry: Geometry, weight_row: int, n_threads: int) -> tuple[Job, ...]:
+    x, y, geometry = geometry.x, geometry.y, geometry._replace(weight_row=weight_row)
     return _jobs(plan.for_y, Sizes(x.size, 0, y.size, 0, geometry.o, y.height * y.width), loop, n, geometry, n_threads)
 
 

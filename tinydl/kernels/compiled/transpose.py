@@ -97,11 +97,12 @@ _square = square_function()
 @njit
 def transpose(
     worker: int, boss: int, crew: Array, ranges: Array, x: Array, y: Array, y_rows: Array, scale: Array,
-    n_outer: int, n_inner: int, y_inner: int, n_rows: int, n_columns: int,
+    n_outer: int, y_outer: int, n_inner: int, y_inner: int, n_rows: int, n_columns: int,
 ) -> bool:  # fmt: skip
-    """Transpose the worker's range of rows of n_outer times n_inner matrices that follow each other in x.
+    """Transpose the worker's range of rows of n_outer times n_inner matrices, which follow each other in x.
 
-    The inner ones lie y_inner apart in y. The scale has a number for each row of all outer matrices, or of one.
+    In y, outer ones lie y_outer apart and inner ones y_inner. The scale has a number for each row of all outer
+    matrices, or of one.
     """
     give(boss, crew)
     side, size = VECTOR_BYTES // x.itemsize, n_rows * n_columns
@@ -109,7 +110,7 @@ def transpose(
     for outer in range(n_outer):
         scale_at = outer * n_rows % max(scale.size, 1)
         for inner in range(n_inner):
-            x_at, y_at = (outer * n_inner + inner) * size, outer * n_inner * size + inner * y_inner
+            x_at, y_at = (outer * n_inner + inner) * size, outer * y_outer + inner * y_inner
             for row in range(first, last, side):
                 for column in range(0, n_columns, side):
                     _square(

@@ -40,7 +40,7 @@ class BasicBlock(nn.Module):
     def forward(self, input: Any) -> Any:
         """Return the block's result."""
         y = nn.in_turn(input, self.conv1, self.bn1, self.relu, self.conv2, self.bn2)
-        return self.relu(y + (input if self.downsample is None else self.downsample(input)))
+        return nn.after_sum(y, input if self.downsample is None else self.downsample(input), self.relu)
 
 
 class InvertedResidual(nn.Module):

@@ -47,7 +47,7 @@ class ShuffleUnit(nn.Module):
     def forward(self, input: Any) -> Any:
         """Return the unit's result."""
         beside, y = self.shortcut(input), self.block(input)
-        return self.relu(ops.cat((beside, y), 1) if self.joined else beside + y)
+        return self.relu(ops.cat((beside, y), 1)) if self.joined else nn.after_sum(beside, y, self.relu)
 
 
 class ShuffleUnitV2(nn.Module):

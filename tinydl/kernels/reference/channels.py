@@ -1,12 +1,14 @@
-"""Channel shuffle: the channels of several groups dealt out like cards, so that the next group sees some of each."""
+"""Channel shuffle, which deals channels out like cards so that the next group sees some of each; concatenation."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from tinydl.shapes import Array
 
-__all__ = ["channel_shuffle"]
+__all__ = ["cat", "channel_shuffle"]
 
 
 def channel_shuffle(x: Array, groups: int) -> Array:
@@ -20,3 +22,12 @@ def channel_shuffle(x: Array, groups: int) -> Array:
     """
     dealt = x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
     return np.ascontiguousarray(dealt.swapaxes(1, 2)).reshape(x.shape)
+
+
+def cat(tensors: Sequence[Array], dim: int) -> Array:
+    """Return arrays joined along an axis, which is not negative; their other sizes agree.
+
+    >>> cat([np.zeros((1, 2)), np.ones((1, 1))], 1)
+    array([[0., 0., 1.]])
+    """
+    return np.concatenate(tensors, axis=dim)

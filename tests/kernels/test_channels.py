@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydl.kernels.reference import shuffle as reference
+from tinydl.kernels.reference import channels as reference
 
-compiled = pytest.importorskip("tinydl.kernels.compiled.shuffle")
+compiled = pytest.importorskip("tinydl.kernels.compiled.channels")
 TWINS = {"reference": reference, "compiled": compiled}
 
 
@@ -45,3 +45,28 @@ def test_layouts(lay_out, rng, n_threads, monkeypatch):
     np.testing.assert_array_equal(y, reference.channel_shuffle(x, 4))
     assert y.transpose(0, 2, 3, 1).flags.c_contiguous
     np.testing.assert_array_equal(given_x, x)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_joined_images_of_any_layout(lay_out, rng, n_threads, monkeypatch, dim):
+    monkeypatch.setattr(compiled, "FEW", 4)
+    monkeypatch.setattr("tinydl.kernels.compiled.memory.FEW", 50)
+    x = rng.normal(size=(5, 8, 4, 3)).astype(np.float32)
+    pieces = [x, lay_out(x), np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)]
+    np.testing.assert_array_equal(compiled.cat(pieces, dim), np.concatenate(pieces, dim))
+
+
+def test_joined_channels_are_views_of_wider_images(rng, monkeypatch):
+    """A part of the channels lies with gaps between the pixels; its copy has none."""
+    monkeypatch.setattr(compiled, "FEW", 4)
+    monkeypatch.setattr(reference, "cat", None)
+    x = rng.normal(size=(2, 4, 3, 12)).astype(np.float32).transpose(0, 3, 1, 2)
+    y = compiled.cat([x[:, 5:], x[:, :1], x[:, 3:4]], 1)
+    np.testing.assert_array_equal(y, np.concatenate([x[:, 5:], x[:, :1], x[:, 3:4]], 1))
+    assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_joined_arrays_that_are_no_images(rng):
+    for shape in ((3,), (2, 6), (0, 3, 2, 2)):
+        x = rng.normal(size=shape)
+        np.testing.assert_array_equal(compiled.cat([x, x], 0), np.concatenate([x, x], 0))
