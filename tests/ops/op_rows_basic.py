@@ -57,6 +57,9 @@ case("clamp", "both bounds", off([-0.5, 0.5], 3, 4), call=with_options("clamp", 
 case("clamp", "lower bound", off([0.2], 3, 4), call=with_options("clamp", 0.2))
 case("clamp", "upper bound", off([0.2], 3, 4), call=with_options("clamp", max=0.2))
 
+SUM = off([0.0, 1.5], 3, 4), lambda rng: 0.01 * normal(3, 4)(rng)
+case("add_clamped", "both bounds", *SUM, call=with_options("add_clamped", 0.0, 1.5))
+
 for op in ("hard_swish_in_place", "silu_in_place"):
     case(op, "of a copy", off([-3.0, 3.0], 3, 5), call=lambda x, f=FUSED[op]: f(1.0 * x))
 
