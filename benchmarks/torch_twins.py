@@ -45,6 +45,11 @@ def in_turn(input: Any, *modules: torch.nn.Module) -> Any:
     return input
 
 
+def after_sum(a: Any, b: Any, activation: torch.nn.Module) -> Any:
+    """Return activation(a + b)."""
+    return activation(a + b)
+
+
 def stand_in(name: str, contents: dict[str, Any]) -> ModuleType:
     """Make a module of `contents` that `import name` finds."""
     module = ModuleType(name)
@@ -57,7 +62,8 @@ def zoo(in_place: bool) -> Any:
     """Return `tinydl.zoo` with PyTorch for its engine; only in a process that has not imported tinydl."""
     assert "tinydl" not in sys.modules, "the twins need a process of their own"
     layers = {name: partial(getattr(torch.nn, name), inplace=True) for name in IN_PLACE} if in_place else {}
-    nn = stand_in("tinydl.nn", {**vars(torch.nn), **layers, "DropPath": DropPath, "in_turn": in_turn})
+    helpers = {"DropPath": DropPath, "in_turn": in_turn, "after_sum": after_sum}
+    nn = stand_in("tinydl.nn", {**vars(torch.nn), **layers, **helpers})
     stand_in("tinydl", {"__path__": [str(PACKAGE)], "nn": nn, "ops": torch})
     stand_in("tinydl.checkpoint", {"load_weights": load_file})
     return importlib.import_module("tinydl.zoo")

@@ -110,6 +110,10 @@ class Writer:
         single = self.builder.insert_element(kind(ir.Undefined), value, INT32(0))
         return self.builder.shuffle_vector(single, single, zeros)
 
+    def shuffle(self, a: Any, b: Any, order: Sequence[int]) -> Any:
+        """Return the vector of those lanes of a and b, b's counted from behind a's."""
+        return self.builder.shuffle_vector(a, b, ir.VectorType(INT32, self.lanes)(list(order)))
+
     def mask(self, n: Any, v: int = 0) -> Any:
         """Return the mask of the lanes of vector `v` that lie below `n`."""
         many = self.splat(n)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, numba
-from tinydl.kernels.compiled.tile import INT32, INT64, VECTOR_BYTES, Tile, Writer, cgutils
+from tinydl.kernels.compiled.tile import INT64, VECTOR_BYTES, Tile, Writer
 from tinydl.shapes import Array
 
 __all__: list[str] = []
@@ -50,11 +50,8 @@ class _SquareWriter(Writer):
         for i in lanes:
             if not i & distance:
                 pair = rows[i], rows[i + distance]
-                found[i], found[i + distance] = self._shuffle(*pair, upper), self._shuffle(*pair, lower)
+                found[i], found[i + distance] = self.shuffle(*pair, upper), self.shuffle(*pair, lower)
         return found
-
-    def _shuffle(self, a: Any, b: Any, order: Sequence[int]) -> Any:
-        return self.builder.shuffle_vector(a, b, cgutils.ir.VectorType(INT32, self.lanes)(list(order)))
 
 
 def square_function() -> Tile:
