@@ -2,7 +2,8 @@
 
 Started by the other benchmarks as `python engine_worker.py '{"engine": "tinydl", "network": "cnn3", …}'`; it answers
 each line on stdin with one line of JSON. A job with `settings` means that network of the zoo, built with them; it says
-the `shape` of an image. Rounds end after so many `steps` or, if it is said, `seconds`. Its peak memory is counted from when the network is built.
+the `shape` of an image. Rounds end after so many `steps` or, if it is said, `seconds`. Its peak memory is counted from
+when the network is built.
 """
 
 import ctypes

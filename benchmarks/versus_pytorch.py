@@ -2,9 +2,10 @@
 
 Each engine runs in its own fresh process; the processes take turns, a round each, so that a machine whose speed
 drifts is fair to both. A round lasts some tenths of a second: in one of 20 steps of 0.1 ms, most of the time would go
-into waking up what slept while the others had their turn. PyTorch runs in both memory layouts, and the ratio is to the better one. Both sides free a 31
-MB array first, which raises glibc's thresholds. Times are medians in ms, float32; a training step is forward, cross
-entropy, backward, Adam. Below the table: seconds of import, and of the first step with a warm and an empty cache.
+into waking up what slept while the others had their turn. PyTorch runs in both memory layouts, and the ratio is to the
+better one. Both sides free a 31 MB array first, which raises glibc's thresholds. Times are medians in ms, float32; a
+training step is forward, cross entropy, backward, Adam. Below the table: seconds of import, and of the first step with
+a warm and an empty cache.
 
     python benchmarks/versus_pytorch.py [--networks cnn3 mobile] [--batches 32 128] [--modes train infer]
 """
