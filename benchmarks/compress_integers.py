@@ -1,17 +1,19 @@
 """A network of integers from end to end in 11 kB: int8 values, weights of few bits, one file.
 
-    3×3 stem, max 2, two separable blocks, max 2, two separable blocks, max 2, depthwise 3×3 → 1×1, linear
+    3×3, 3×3, max 2, 3×3, three 3×3 with shortcuts, max 2, 3×3, one with a shortcut, max 2, depthwise 3×3 → 1×1, linear
 
     trained     on images shaken a little, under a one-cycle schedule; the average of the weights over the last steps
-    quantized   batch norm is folded; weights in `bits` bits a channel and values in 8 are simulated while it learns on
+    quantized   batch norm is folded; weights in `bits` bits a channel and values in 8 are simulated while it learns on,
+                again with an average of the weights
     integers    the network of integers, packed in a file and read back; from here on nothing floats
 
-The network is that of `compress_smallest.py` with a block more, early, where it sees most of the image.
+Full convolutions of few channels learn more a parameter here than separable ones of many: 10,000 parameters gave
+99.49 % where `compress_smallest.py`'s blocks gave 99.36 with 10,900 (10,000 validation images, floating point).
 The file holds all that inference needs: structure, weights, biases, multipliers. Choices (widths, bits, epochs, rates)
 were made on 5,000 validation images with `--tune`, which leaves the test set alone; a run trains on the other 55,000
 and touches the test set once, with the network that was read back.
 
-    TINYDL_DATA=... python benchmarks/compress_integers.py [--seeds 3] [--widths 16 32 32 64 64] [--bits 5]
+    TINYDL_DATA=... python benchmarks/compress_integers.py [--seeds 3] [--widths 8 8 13 16] [--bits 6]
 """
 
 import argparse
@@ -21,17 +23,39 @@ from pathlib import Path
 from statistics import mean
 
 import protocol
-from compress_smallest import tiny
 from environment import describe
 
 import tinydl
+from tinydl import nn
 from tinydl.compress import integer
 from tinydl.compress.quantize import QuantizationAware, Scheme, Simulated, calibrate, prepare
 from tinydl.cost import summary
 from tinydl.data import DataLoader
-from tinydl.nn import Module
+from tinydl.nn import Module, Residual
 from tinydl.optim import EMA
 from tinydl.random import manual_seed
+from tinydl.zoo.blocks import ConvNormActivation
+
+
+def network(widths: list[int], blocks: int = 3) -> Module:
+    """Return the network with these channels at 28×28 (two), at 14×14 and at 7×7 pixels."""
+    first, second, middle, last = widths
+    return nn.Sequential(
+        ConvNormActivation(1, first, 3),
+        ConvNormActivation(first, second, 3),
+        nn.MaxPool2d(2),
+        ConvNormActivation(second, middle, 3),
+        *(Residual(ConvNormActivation(middle, middle, 3)) for _ in range(blocks)),
+        nn.MaxPool2d(2),
+        ConvNormActivation(middle, last, 3),
+        Residual(ConvNormActivation(last, last, 3)),
+        nn.MaxPool2d(2),
+        nn.DepthwiseConv2d(last, 3, bias=False),
+        nn.BatchNorm2d(last),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(last, 10),
+    )
 
 
 def simulated(model: Module, data: DataLoader, bits: int) -> Simulated:
@@ -55,14 +79,16 @@ def run(seed: int, args: argparse.Namespace) -> tuple[float, int]:
     started = time.perf_counter()
     deform = protocol.shaken(args.degrees, args.shift, args.scale)
     data, validation = protocol.split(seed, args.batch, args.limit, deform)
-    model = tiny(args.widths, early=2)
+    model = network(args.widths, args.blocks)
     ema = EMA(model, 0.998, warmup=True)
     protocol.train(model, data, args.epochs[0], args.lr, ema)
     with ema.applied():
         trained, aware = protocol.accuracy(model, validation), simulated(model, data, args.bits)
-    protocol.train(aware, data, args.epochs[1], args.lr / 10, quantization=QuantizationAware(len(data)))
-    learned = protocol.accuracy(aware, validation)
-    integers, size = read_back(integer.convert(aware))
+    ema = EMA(aware, 0.998, warmup=True)
+    protocol.train(aware, data, args.epochs[1], args.lr / 10, ema, QuantizationAware(len(data)))
+    with ema.applied():
+        learned = protocol.accuracy(aware, validation)
+        integers, size = read_back(integer.convert(aware))
     share = protocol.accuracy(integers, validation if args.tune else protocol.final_images(args.limit))
     stages = f"validation: trained {trained:.2f} %, quantized {learned:.2f} %"
     last = f"integers, {'validation' if args.tune else 'test'}: {share:.2f} % in {size:,} bytes"
@@ -73,20 +99,21 @@ def run(seed: int, args: argparse.Namespace) -> tuple[float, int]:
 def main() -> None:
     """Run all seeds and print the mean."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--widths", type=int, nargs=5, default=[16, 32, 32, 64, 64])
-    parser.add_argument("--bits", type=int, default=5, help="of weights")
+    parser.add_argument("--widths", type=int, nargs=4, default=[8, 8, 13, 16])
+    parser.add_argument("--blocks", type=int, default=3, help="with shortcuts, at 14×14 pixels")
+    parser.add_argument("--bits", type=int, default=6, help="of weights")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, nargs=2, default=[30, 8], help="before and after quantization")
+    parser.add_argument("--epochs", type=int, nargs=2, default=[40, 12], help="before and after quantization")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.02, help="the schedule's peak; a tenth of it after quantization")
-    parser.add_argument("--degrees", type=float, default=5.0, help="largest turn")
-    parser.add_argument("--shift", type=float, default=0.05, help="largest shift, as a fraction of the image")
-    parser.add_argument("--scale", type=float, default=0.06, help="largest change of size")
+    parser.add_argument("--degrees", type=float, default=10.0, help="largest turn")
+    parser.add_argument("--shift", type=float, default=0.1, help="largest shift, as a fraction of the image")
+    parser.add_argument("--scale", type=float, default=0.1, help="largest change of size")
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
     args = parser.parse_args()
-    counted = summary(tiny(args.widths, early=2), (1, 28, 28))
+    counted = summary(network(args.widths, args.blocks), (1, 28, 28))
     print(describe(tinydl.num_threads(), ("numpy", "numba")))
     print(f"widths {args.widths}, {args.bits} bits: {counted.params:,} parameters, {counted.macs:,} MACs", flush=True)
     found = [run(seed, args) for seed in range(args.first_seed, args.first_seed + args.seeds)]
