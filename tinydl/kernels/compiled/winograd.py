@@ -25,6 +25,8 @@ from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.lowering import EVERY
+from tinydl.kernels.compiled.memory import ranges
 from tinydl.kernels.compiled.sweep import DENSE, dense
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd_tile import GRADIENT, INPUT, gather_function, spread_function
@@ -180,7 +182,7 @@ def _table(n: int, step: int) -> Array:
 @functools.lru_cache(maxsize=256)
 def _share(columns: int, n_terms: int) -> Array:
     """Return the share of a worker that does all terms and columns, for a sweep."""
-    return np.array([[0, 0, 0, 0, columns, 0, n_terms, 0, 1 << 40]])
+    return np.array([[0, 0, 0, 0, columns, 0, n_terms, 0, EVERY]])
 
 
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
@@ -200,11 +202,6 @@ def _multiply(a: Array, b: Array, y: Array) -> None:
     threads.share(DENSE.sweep, 1, _share(columns, 1), *inputs, *tables, terms, 0, 0, 0, 0, 1, 0, -math.inf, math.inf)
 
 
-def _ranges(n_squares: int, work: int) -> Array:
-    """Return the first and the last square of each worker."""
-    return np.array(threads.slices(n_squares, -(-DENSE.grain // max(1, work))))
-
-
 def convolve(
     x: Array, weight: Array, start: Array, y: Array, padding: Pair, low: float = -math.inf, high: float = math.inf
 ) -> None:
@@ -213,13 +210,13 @@ def convolve(
     sizes = _sizes(x, y, padding)
     planes_w = buffers.scratch("winograd weight", (16, c * o), x.dtype)
     _multiply(np.kron(WEIGHT, WEIGHT), weight.reshape(9, -1), planes_w)
-    ranges = _ranges(len(x) * sizes.each, 16 * c * o)
-    n = len(ranges)
+    shares = ranges(len(x) * sizes.each, -(-DENSE.grain // (16 * c * o)), threads.num_threads())
+    n = len(shares)
     planes_x, planes_y = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
     terms = _terms(n, planes_x.shape[1] // 16, c * o, planes_y.shape[1] // 16, 0, c)
     tables = _table(sizes.block, c), _table(sizes.block, o), _table(c, 1), _table(c, o)
     arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y, terms
-    threads.share(_convolve, n, ranges, *arrays, _share(o, 16), tables, sizes, low, high)
+    threads.share(_convolve, n, shares, *arrays, _share(o, 16), tables, sizes, low, high)
 
 
 @np.errstate(all="ignore")
@@ -227,14 +224,14 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
     """Return the gradient by the weight, as (9, C, O), of g (N, H', W', O) and x (N, H, W, C)."""
     c, o = x.shape[3], g.shape[3]
     sizes = _sizes(x, g, padding)
-    ranges = _ranges(len(x) * sizes.each, 16 * c * o)
-    n = len(ranges)
+    shares = ranges(len(x) * sizes.each, -(-DENSE.grain // (16 * c * o)), threads.num_threads())
+    n = len(shares)
     planes_x, planes_g = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
     totals = np.zeros((n, 16 * c * o), x.dtype)
     terms = _terms(n, planes_x.shape[1] // 16, planes_g.shape[1] // 16, c * o, c, 0)
     tables = _table(c, 1), _table(c, o), _table(sizes.block, c), _table(sizes.block, o)
     arrays = x.reshape(-1), g.reshape(-1), totals, planes_x, planes_g, terms
-    threads.share(_add_weight_grad, n, ranges, *arrays, _share(o, 16), tables, sizes)
+    threads.share(_add_weight_grad, n, shares, *arrays, _share(o, 16), tables, sizes)
     total = totals[0]
     for more in totals[1:]:
         total += more
