@@ -7,8 +7,9 @@
                 again with an average of the weights
     integers    the network of integers, packed in a file and read back; from here on nothing floats
 
-Full convolutions of few channels learn more a parameter here than separable ones of many: 10,000 parameters gave
-99.49 % where `compress_smallest.py`'s blocks gave 99.36 with 10,900 (10,000 validation images, floating point).
+Full convolutions of few channels learn a little more a parameter here than separable ones of many: 9,962 of them gave
+99.42 % where 10,890 gave 99.36 (floating point, one seed, 10,000 validation images); images that are shaken harder took
+a network like this one from there to 99.52.
 The file holds all that inference needs: structure, weights, biases, multipliers. Choices (widths, bits, epochs, rates)
 were made on 5,000 validation images with `--tune`, which leaves the test set alone; a run trains on the other 55,000
 and touches the test set once, with the network that was read back.
@@ -104,12 +105,12 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=6, help="of weights")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, nargs=2, default=[40, 12], help="before and after quantization")
+    parser.add_argument("--epochs", type=int, nargs=2, default=[48, 14], help="before and after quantization")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.02, help="the schedule's peak; a tenth of it after quantization")
-    parser.add_argument("--degrees", type=float, default=10.0, help="largest turn")
-    parser.add_argument("--shift", type=float, default=0.1, help="largest shift, as a fraction of the image")
-    parser.add_argument("--scale", type=float, default=0.1, help="largest change of size")
+    parser.add_argument("--degrees", type=float, default=12.0, help="largest turn")
+    parser.add_argument("--shift", type=float, default=0.12, help="largest shift, as a fraction of the image")
+    parser.add_argument("--scale", type=float, default=0.12, help="largest change of size")
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
     args = parser.parse_args()
