@@ -30,8 +30,9 @@ def test_weights(groups, o, c, kh, kw, dtype):
         np.testing.assert_array_equal(aligned[..., :o], wanted.reshape(groups, kh * kw * c, o))
         line = aligned.shape[2] * aligned.itemsize
         assert line % 64 == 0 or 64 % line == 0 or layout.VECTOR_BYTES < 64
-    packed = layout.taps_first(weight, groups, weight.dtype)
-    np.testing.assert_array_equal(packed, seen.transpose(0, 3, 4, 1, 2).reshape(groups, kh * kw * o, c))
+    for aligned in (False, True):
+        packed = layout.taps_first(weight, groups, weight.dtype, aligned)[..., :c]
+        np.testing.assert_array_equal(packed, seen.transpose(0, 3, 4, 1, 2).reshape(groups, kh * kw * o, c))
 
 
 @settings(max_examples=40, deadline=None)

@@ -20,6 +20,9 @@ from tinydl.shapes import Array, Pair, Shape
 DEEP, SHORT = 192, 0.55
 """Channels from which on, and pixels a channel up to which, a pointwise convolution is done by dot products."""
 
+MANY = 512
+"""Pixels from which on it pays to copy the weights for their alignment alone."""
+
 __all__ = ["conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
@@ -67,8 +70,9 @@ def conv2d_input_grad(
     geometry = _geometry(x_shape, weight.shape, stride, padding, dilation, groups)
     n, c, h, w = x_shape
     gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
-    packed = taps_first(weight, groups, seen.dtype)
-    if winograd.pays(n, geometry, geometry.x):  # the convolution of g with the weight turned round
+    by_winograd = winograd.pays(n, geometry, geometry.x)
+    packed = taps_first(weight, groups, seen.dtype, aligned=not by_winograd and seen.size >= MANY * len(weight))
+    if by_winograd:  # the convolution of g with the weight turned round
         turned = np.ascontiguousarray(packed.reshape(9, len(weight), c)[::-1])
         opposite = 2 - padding[0], 2 - padding[1]
         winograd.convolve(seen, turned, np.zeros(c, seen.dtype), gx.transpose(0, 2, 3, 1), opposite)

@@ -53,7 +53,8 @@ def depthwise_conv2d_input_grad(
     geometry = _geometry((n, h, w, channels), weight.shape, stride, padding, dilation)
     gx = buffers.empty_nhwc(n, channels, h, w, seen.dtype)
     by_tap = geometry._replace(c=channels, o=1)
-    lowering.input_grad(DEPTHWISE, seen, patches_first(weight, 1, seen.dtype), gx.transpose(0, 2, 3, 1), by_tap)
+    packed = patches_first(weight, 1, seen.dtype, aligned=True)
+    lowering.input_grad(DEPTHWISE, seen, packed, gx.transpose(0, 2, 3, 1), by_tap)
     return gx if channels == c else gx.reshape(n, c, channels // c, h, w).sum(2)
 
 

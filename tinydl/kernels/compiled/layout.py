@@ -58,11 +58,10 @@ def patches_first(
     otherwise every second one does with 728 channels, and a pointwise convolution takes 8 % longer.
     """
     o, c, taps = len(weight) // groups, weight.shape[1], weight.shape[2] * weight.shape[3]
-    lanes = VECTOR_BYTES // dtype.itemsize
-    row = -(-o // lanes) * lanes if aligned and lanes % o else o
+    row = _line(o, dtype) if aligned else o
     packed = buffers.scratch("weight", (groups, taps * c, row), dtype)
     factors = filled(len(weight), 1, dtype) if scale is None else plain(scale, dtype)
-    size = GRAIN // max(1, SIDE * c * taps * groups) + 1
+    size = GRAIN // max(1, SIDE * c * taps * groups)
     ranges = _ranges(o, size, threads.num_threads())
     given = plain(weight, dtype).reshape(-1), packed.reshape(-1), _by_tap(c, taps, row), factors
     threads.share(transpose, len(ranges), ranges, *given, groups, row * c * taps, 1, 0, o, c * taps)
@@ -76,17 +75,29 @@ def _ranges(n: int, size: int, n_threads: int) -> Array:
     return np.array([(first * SIDE, min(last * SIDE, n)) for first, last in cut])
 
 
-def taps_first(weight: Array, groups: int, dtype: np.dtype[Any]) -> Array:
-    """Return weight (O, c, kh, kw) as (groups, kh·kw·o, c): itself if it lies like that, else in working space."""
+def taps_first(weight: Array, groups: int, dtype: np.dtype[Any], aligned: bool = False) -> Array:
+    """Return weight (O, c, kh, kw) as (groups, kh·kw·o, c): itself if it lies like that, else in working space.
+
+    Rows are aligned as in `patches_first`.
+    """
     o, c, taps = len(weight) // groups, weight.shape[1], weight.shape[2] * weight.shape[3]
-    given = plain(weight, dtype)
-    if taps == 1:
+    given, row = plain(weight, dtype), _line(c, dtype) if aligned else c
+    if taps == 1 and row == c:
         return given.reshape(groups, o, c)
-    packed = buffers.scratch("weight", (groups, taps * o, c), dtype)
-    rows = _by_tap(1, taps, o * c)
+    packed = buffers.scratch("weight", (groups, taps * o, row), dtype)
+    if taps == 1:
+        packed[..., :c] = given.reshape(groups, o, c)
+        return packed
+    rows = _by_tap(1, taps, o * row)
     flat = given.reshape(-1), packed.reshape(-1), rows, filled(c, 1, dtype)
-    threads.share(transpose, 1, _all_of(c), *flat, groups, o * c * taps, o, c, c, taps)
+    threads.share(transpose, 1, _all_of(c), *flat, groups, o * row * taps, o, row, c, taps)
     return packed
+
+
+def _line(n: int, dtype: np.dtype[Any]) -> int:
+    """Return how long rows of n numbers must be for no vector to lie across two lines of the cache."""
+    lanes = VECTOR_BYTES // dtype.itemsize
+    return n if n == 0 or lanes % n == 0 else -(-n // lanes) * lanes
 
 
 @functools.lru_cache(maxsize=256)

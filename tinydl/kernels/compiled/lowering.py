@@ -75,9 +75,10 @@ def convolve(
 
 
 def input_grad(loop: Loop, g: Array, weight: Array, gx: Array, geometry: Geometry) -> None:
-    """Write the gradient by x; the weight is given as (groups, kh·kw·o, c)."""
+    """Write the gradient by x; the weight is given as (groups, kh·kw·o, c), or with a longer last axis."""
     zeros = filled(gx.shape[-1], 0, gx.dtype)
-    _gather(_jobs_for_gx(loop, len(g), geometry, threads.num_threads()), loop, g, weight, zeros, gx)
+    jobs = _jobs_for_gx(loop, len(g), geometry, weight.shape[-1], threads.num_threads())
+    _gather(jobs, loop, g, weight, zeros, gx)
 
 
 def _gather(
@@ -104,8 +105,8 @@ def _jobs_for_y(loop: Loop, n: int, geometry: Geometry, weight_row: int, n_threa
 
 
 @functools.lru_cache(maxsize=256)
-def _jobs_for_gx(loop: Loop, n: int, geometry: Geometry, n_threads: int) -> tuple[Job, ...]:
-    x, y = geometry.x, geometry.y
+def _jobs_for_gx(loop: Loop, n: int, geometry: Geometry, weight_row: int, n_threads: int) -> tuple[Job, ...]:
+    x, y, geometry = geometry.x, geometry.y, geometry._replace(weight_row=weight_row)
     sizes = Sizes(y.size, 0, x.size, 0, x.channels // geometry.groups, x.height * x.width)
     return _jobs(plan.for_gx, sizes, loop, n, geometry, n_threads)
 

@@ -32,16 +32,10 @@ def _width(C: int) -> int:
     return C * max(1, WIDTH // max(C, 1))
 
 
-@njit
-def _repeat(wide: Array, values: Array) -> None:
-    for j in range(wide.size):
-        wide[j] = values[j % values.size]
-
-
 def _wide(values: Array, width: int, dtype: np.dtype[Any]) -> Array:
     """Return the numbers (C,) repeated to the width of a wide row."""
     wide = np.empty(width, dtype)
-    _repeat(wide, plain(values, dtype))
+    wide.reshape(-1, max(values.size, 1))[...] = values
     return wide
 
 
