@@ -10,15 +10,13 @@ accuracy in per cent (mean ± sd over the seeds). Nothing is chosen by these fig
 import argparse
 from collections import defaultdict
 from functools import partial
-from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
+import protocol
 from environment import describe
 
 import tinydl
 from tinydl import zoo
-from tinydl.callbacks import Schedule
 from tinydl.compress import fold_batch_norm
 from tinydl.compress.quantize import (
     OBSERVERS,
@@ -31,8 +29,6 @@ from tinydl.compress.quantize import (
     quantize_static,
     quantize_weights,
 )
-from tinydl.data import MNIST, DataLoader, Subset, random_split
-from tinydl.optim import Adam, lr_scheduler
 from tinydl.random import manual_seed
 
 WIDTHS = {"mobilenet_v1": 0.25, "mobilenet_v2": 0.25, "mobilenet_v3_small": 0.5, "shufflenet_v1": 0.25}
@@ -47,13 +43,6 @@ def build(name: str) -> Any:
     settings: dict[str, Any] = {"small": True} if "small" in zoo.options(name) else {}
     settings |= {"width": WIDTHS[name]} if name in WIDTHS else {}
     return zoo.build(name, num_classes=10, in_channels=1, **settings)
-
-
-def train(model: Any, loader: Any, epochs: int, lr: float, callbacks: Any = ()) -> None:
-    """Train with Adam under one cycle."""
-    optimizer = Adam(model.parameters(), lr)
-    schedule = lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(loader))
-    tinydl.fit(model, loader, epochs=epochs, optimizer=optimizer, callbacks=[Schedule(schedule, "step"), *callbacks])
 
 
 def weights_alone(model: Any, accuracy: Any, cells: Cells) -> None:
@@ -94,7 +83,7 @@ def remedies(model: Any, batches: Any, loader: Any, accuracy: Any, cells: Cells)
                 quantized = quantize_static(model, batches, weights=scheme, **options)
                 cells["remedies (A8, minmax)", row, column].append(accuracy(quantized))
             aware = calibrate(prepare(model, batches[0], weights=scheme, observer="average"), batches)
-            train(aware, loader, 1, 5e-4, [QuantizationAware(len(loader) // 2)])
+            protocol.train(aware, loader, 1, 5e-4, quantization=QuantizationAware(len(loader) // 2))
             cells["remedies (A8, minmax)", row, "trained 1 epoch"].append(accuracy(aware))
 
 
@@ -106,31 +95,21 @@ def show(name: str, cells: Cells) -> None:
         print(f"\n{name}, {table}: test accuracy, %")
         print(" " * 14 + "".join(f"{column:>20}" for column in columns))
         for row in rows:
-            print(f"{row:14}" + "".join(f"{spread(cells.get((table, row, column), [])):>20}" for column in columns))
-
-
-def spread(values: list[float]) -> str:
-    """Return mean ± sd, or a dash for nothing."""
-    if not values:
-        return "–"
-    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+            print(
+                f"{row:14}"
+                + "".join(f"{protocol.spread(cells.get((table, row, column), [])):>20}" for column in columns)
+            )
 
 
 def measure(name: str, seed: int, epochs: int, limit: int | None, tables: list[str], cells: Cells) -> None:
     """Train one network from one seed, quantize it in every way of the tables, and add to `cells`."""
     manual_seed(seed)
-    images, test = MNIST(train=True), MNIST(train=False)
-    n = len(images) if limit is None else limit
-    fit, _, _ = random_split(images, [n - n // 12, n // 12, len(images) - n], np.random.default_rng(seed))
-    loader = DataLoader(fit, 128, shuffle=True)
-    seen = Subset(test, np.arange(len(test) if limit is None else min(limit, len(test))))
-
-    def accuracy(model: Any) -> float:
-        return 100 * tinydl.evaluate(model, DataLoader(seen, 500)).accuracy
-
+    loader, _ = protocol.split(seed, 128, limit)
+    test = protocol.final_images(limit)
+    accuracy = partial(protocol.accuracy, data=test)
     model = build(name)
-    train(model, loader, epochs, 0.005)
-    batches = [x for x, _ in DataLoader(Subset(fit, np.arange(512)), 128)]
+    protocol.train(model, loader, epochs, 0.005)
+    batches = [x for (x, _), _ in zip(loader, range(4))]
     if "weights" in tables:
         weights_alone(model, accuracy, cells)
     if "values" in tables:

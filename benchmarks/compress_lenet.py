@@ -20,24 +20,21 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+import protocol
 from environment import describe
 
 import tinydl
 from tinydl import zoo
 from tinydl.callbacks import Schedule
 from tinydl.compress import DistillationLoss, Ledger, coding, distill, prune, share_weights, unshare
-from tinydl.data import MNIST, DataLoader, ImageDataset, Subset, random_split
-from tinydl.data.transforms import Compose, RandomAffine
+from tinydl.data import DataLoader
 from tinydl.optim import Adam, lr_scheduler
 from tinydl.random import manual_seed
 
-HELD_OUT = 5_000
-BACKGROUND = -ImageDataset.mean / ImageDataset.std
-SHAKEN = RandomAffine(degrees=6, translate=0.06, scale=(0.95, 1.05), fill=BACKGROUND)
+SHAKEN = protocol.shaken(degrees=6, shift=0.06, scale=0.05)
 
 
 @dataclass(frozen=True)
@@ -100,13 +97,7 @@ class Split:
     @classmethod
     def draw(cls, seed: int, batch: int, limit: int | None) -> "Split":
         """Divide the training images in two."""
-        shaken = MNIST(train=True, transform=Compose([ImageDataset.standard(), SHAKEN]))
-        n = len(shaken) if limit is None else limit
-        held_out = min(HELD_OUT, n // 5)
-        lengths = [n - held_out, held_out, len(shaken) - n]
-        fit = random_split(shaken, lengths, np.random.default_rng(seed))[0]
-        held = random_split(MNIST(train=True), lengths, np.random.default_rng(seed))[1]
-        return cls(DataLoader(fit, batch, shuffle=True), DataLoader(held, 500))
+        return cls(*protocol.split(seed, batch, limit, SHAKEN))
 
 
 def fit(model: Any, split: Split, teacher: Any, recipe: Recipe, epochs: int, optimizer: Adam, *callbacks: Any) -> Any:
@@ -167,11 +158,6 @@ def read_back(model: Any, recipe: Recipe) -> Any:
     return other
 
 
-def accuracy(model: Any, data: DataLoader) -> float:
-    """Return the share of right answers."""
-    return float(tinydl.evaluate(model, data).accuracy)
-
-
 def stages(recipe: Recipe, seed: int, limit: int | None) -> dict[str, tuple[Any, float]]:
     """Return the network and its validation accuracy after each stage."""
     manual_seed(seed)
@@ -186,7 +172,7 @@ def stages(recipe: Recipe, seed: int, limit: int | None) -> dict[str, tuple[Any,
         "coded": lambda m: read_back(m, recipe),
     }.items():
         model = step(model)
-        found[name] = (zoo.build(recipe.network), accuracy(model, split.validation))
+        found[name] = (zoo.build(recipe.network), protocol.accuracy(model, split.validation) / 100)
         found[name][0].load_state_dict(model.state_dict())
         print(f"    {name:10} validation {100 * found[name][1]:.2f} %", flush=True)
     return found
@@ -205,11 +191,6 @@ def ledger(runs: list[dict[str, tuple[Any, float]]]) -> Ledger:
     return rows
 
 
-def spread(values: list[float], digits: int = 2) -> str:
-    """Return mean ± sd."""
-    return f"{mean(values):,.{digits}f}" + (f" ± {stdev(values):,.{digits}f}" if len(values) > 1 else "")
-
-
 def run(name: str, recipe: Recipe, args: argparse.Namespace) -> None:
     """Run all seeds of a recipe and print its ledger, then bytes and test accuracy."""
     print(f"\n{name}: {recipe}")
@@ -220,15 +201,16 @@ def run(name: str, recipe: Recipe, args: argparse.Namespace) -> None:
     rows = ledger(runs)
     print(f"{rows}\naccuracies in the ledger are on validation; {(time.perf_counter() - started) / 60:.1f} minutes")
     if args.csv:
-        rows.save(Path(args.csv).with_stem(f"{Path(args.csv).stem}_{name.replace(' ', '_')}"))
+        rows.save(Path(args.csv).with_stem(f"{Path(args.csv).stem}_{name}"))
     models = [stage["coded"][0] for stage in runs]
     sizes = [float(len(coding.pack(model))) for model in models]
-    print(f"bytes: {spread(sizes, 0)}; each {' '.join(f'{size:,.0f}' for size in sizes)}")
+    print(f"bytes: {protocol.spread(sizes, 0)}; each {' '.join(f'{size:,.0f}' for size in sizes)}")
     if not args.tune:
-        test = MNIST(train=False)
-        data = DataLoader(Subset(test, np.arange(args.limit or len(test))), 500)
-        shares = [100 * accuracy(model, data) for model in models]
-        print(f"test accuracy: {spread(shares)} %; each {' '.join(f'{share:.2f}' for share in shares)}", flush=True)
+        shares = [protocol.accuracy(model, protocol.final_images(args.limit)) for model in models]
+        print(
+            f"test accuracy: {protocol.spread(shares)} %; each {' '.join(f'{share:.2f}' for share in shares)}",
+            flush=True,
+        )
 
 
 def main() -> None:

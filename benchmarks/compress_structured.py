@@ -12,22 +12,20 @@ inference, full and small in turn.
 import argparse
 import time
 from dataclasses import dataclass, field, replace
-from statistics import mean, median, stdev
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
+import protocol
 from environment import describe
 
 import tinydl
 from tinydl import Tensor, zoo
-from tinydl.callbacks import Schedule
 from tinydl.compress import structured
 from tinydl.cost import file_size, profile, summary
-from tinydl.data import MNIST, DataLoader, Subset, random_split
-from tinydl.optim import Adam, lr_scheduler
+from tinydl.data import DataLoader
 from tinydl.random import manual_seed
 
-HELD_OUT = 5_000
 SHAPE = (1, 28, 28)
 BATCHES = 1, 32
 
@@ -90,17 +88,9 @@ class Figures:
         self.params.append(found.params)
         self.macs.append(found.macs)
         self.kilobytes.append(file_size(model) / 1000)
-        self.validation.append(100 * tinydl.evaluate(model, validation).accuracy)
+        self.validation.append(protocol.accuracy(model, validation))
         if test is not None:
-            self.test.append(100 * tinydl.evaluate(model, test).accuracy)
-
-
-def train(model: Any, loader: DataLoader, epochs: int, lr: float) -> None:
-    """Train under a one-cycle schedule."""
-    if epochs:
-        optimizer = Adam(model.parameters(), lr)
-        schedule = lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(loader))
-        tinydl.fit(model, loader, epochs=epochs, optimizer=optimizer, callbacks=[Schedule(schedule, "step")])
+            self.test.append(protocol.accuracy(model, test))
 
 
 def shrink(model: Any, recipe: Recipe, factor: float, seed: int, loader: DataLoader, validation: DataLoader) -> Any:
@@ -112,32 +102,24 @@ def shrink(model: Any, recipe: Recipe, factor: float, seed: int, loader: DataLoa
         model = structured.prune_to(
             model, SHAPE, budget, importance=importance, scope=recipe.scope, multiple=recipe.multiple
         )
-        cut = 100 * tinydl.evaluate(model, validation).accuracy
-        train(model, loader, recipe.after if step == recipe.steps else recipe.between, recipe.lr_after)
-        healed = 100 * tinydl.evaluate(model, validation).accuracy
+        cut = protocol.accuracy(model, validation)
+        epochs = recipe.after if step == recipe.steps else recipe.between
+        if epochs:
+            protocol.train(model, loader, epochs, recipe.lr_after)
+        healed = protocol.accuracy(model, validation)
         print(
             f"    {summary(model, SHAPE).macs:9,} MACs: validation {cut:.2f} %, trained on {healed:.2f} %", flush=True
         )
     return model
 
 
-def loaders(seed: int, limit: int | None) -> tuple[DataLoader, DataLoader, DataLoader]:
-    """Return the images to train on, to choose by, and to test with."""
-    images, test = MNIST(train=True), MNIST(train=False)
-    n = len(images) if limit is None else limit
-    held_out = min(HELD_OUT, n // 5)
-    fit, held, _ = random_split(images, [n - held_out, held_out, len(images) - n], np.random.default_rng(seed))
-    chosen = Subset(test, np.arange(min(n, len(test))))
-    return DataLoader(fit, 128, shuffle=True), DataLoader(held, 500), DataLoader(chosen, 500)
-
-
 def run(name: str, seed: int, args: argparse.Namespace, full: Figures, small: Figures) -> None:
     """Train and shrink one network from one seed, and add its figures."""
     recipe = RECIPES[name]
     manual_seed(seed)
-    fit, held, test = loaders(seed, args.limit)
+    (fit, held), test = protocol.split(seed, 128, args.limit), protocol.final_images(args.limit)
     model = zoo.build(name, num_classes=10, in_channels=1, **recipe.settings)
-    train(model, fit, recipe.epochs, recipe.lr)
+    protocol.train(model, fit, recipe.epochs, recipe.lr)
     shrunk = shrink(model, recipe, args.factor, seed, fit, held)
     for figures, network in ((full, model), (small, shrunk)):
         figures.add(network, held, None if args.tune else test)
@@ -156,18 +138,11 @@ def times(model: Any, shrunk: Any, batch: int, rounds: int = 15) -> list[float]:
     return [median(ms) for ms in found]
 
 
-def spread(values: list[float]) -> str:
-    """Return mean ± sd, or a dash for nothing."""
-    if not values:
-        return "–"
-    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
-
-
 def row(name: str, figures: Figures) -> str:
     """Return a line of the table."""
     sizes = f"{mean(figures.params):10,.0f} {mean(figures.macs):11,.0f} {mean(figures.kilobytes):8.1f}"
     ms = " ".join(f"{mean(figures.ms[batch]):8.3f}" for batch in BATCHES)
-    return f"{name:26} {sizes} {ms} {spread(figures.validation):>16} {spread(figures.test):>16}"
+    return f"{name:26} {sizes} {ms} {protocol.spread(figures.validation):>16} {protocol.spread(figures.test):>16}"
 
 
 def main() -> None:

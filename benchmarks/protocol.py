@@ -68,4 +68,4 @@ def spread(values: list[float], digits: int = 2) -> str:
     """Return mean ± sd, or a dash for nothing."""
     if not values:
         return "–"
-    return f"{mean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
+    return f"{mean(values):,.{digits}f}" + (f" ± {stdev(values):,.{digits}f}" if len(values) > 1 else "")
