@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.dtypes import FLOATS
 from tinydl.kernels import threads
 from tinydl.kernels.buffers import empty_like_layout
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit
-from tinydl.kernels.compiled.memory import FEW, ranges_of
+from tinydl.kernels.compiled.memory import FEW, FLOATS, ranges_of
 from tinydl.kernels.reference import arithmetic as reference
 from tinydl.shapes import Array
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from tinydl.dtypes import FLOATS
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.layout import channels_last
-from tinydl.kernels.compiled.memory import FEW, ranges_of
+from tinydl.kernels.compiled.memory import FEW, FLOATS, ranges_of
 from tinydl.kernels.compiled.rows import copy_pixels, rows_of
 from tinydl.kernels.reference import channels as reference
 from tinydl.shapes import Array

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.dtypes import FLOATS
 from tinydl.kernels import buffers, threads
-from tinydl.kernels.compiled.memory import filled, plain
+from tinydl.kernels.compiled.memory import FLOATS, filled, plain
 from tinydl.kernels.compiled.rows import copy_pixels, interleave, rows_of
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.transpose import transpose

@@ -21,6 +21,9 @@ from tinydl.shapes import Array, Shape
 GRAIN = 1 << 17
 """Numbers that make a second thread worth its while: some 15 µs of work for the cheapest kernels."""
 
+FLOATS = frozenset([np.dtype(np.float32), np.dtype(np.float64)])
+"""The types of number that kernels are compiled for."""
+
 FEW = 1 << 15
 """The same for kernels of crew.py, which lose less when they hand over: some 4 µs of work."""
 
