@@ -50,6 +50,11 @@ def after_sum(a: Any, b: Any, activation: torch.nn.Module) -> Any:
     return activation(a + b)
 
 
+def after_cat(a: Any, b: Any, shuffle: torch.nn.Module) -> Any:
+    """Return shuffle(cat((a, b), 1))."""
+    return shuffle(torch.cat((a, b), 1))
+
+
 def stand_in(name: str, contents: dict[str, Any]) -> ModuleType:
     """Make a module of `contents` that `import name` finds."""
     module = ModuleType(name)
@@ -62,7 +67,7 @@ def zoo(in_place: bool) -> Any:
     """Return `tinydl.zoo` with PyTorch for its engine; only in a process that has not imported tinydl."""
     assert "tinydl" not in sys.modules, "the twins need a process of their own"
     layers = {name: partial(getattr(torch.nn, name), inplace=True) for name in IN_PLACE} if in_place else {}
-    helpers = {"DropPath": DropPath, "in_turn": in_turn, "after_sum": after_sum}
+    helpers = {"DropPath": DropPath, "in_turn": in_turn, "after_cat": after_cat, "after_sum": after_sum}
     nn = stand_in("tinydl.nn", {**vars(torch.nn), **layers, **helpers})
     stand_in("tinydl", {"__path__": [str(PACKAGE)], "nn": nn, "ops": torch})
     stand_in("tinydl.checkpoint", {"load_weights": load_file})

@@ -70,3 +70,16 @@ def test_joined_arrays_that_are_no_images(rng):
     for shape in ((3,), (2, 6), (0, 3, 2, 2)):
         x = rng.normal(size=shape)
         np.testing.assert_array_equal(compiled.cat([x, x], 0), np.concatenate([x, x], 0))
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 4, 3), (1, 1, 1, 1), (0, 3, 2, 2), (2, 6), (3, 7, 2)])
+def test_a_pair_whose_channels_are_dealt_out(shape, lay_out, rng, n_threads, monkeypatch):
+    monkeypatch.setattr("tinydl.kernels.compiled.memory.FEW", 50)
+    a, b = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    last = np.moveaxis(np.moveaxis(b, 1, -1).copy(), -1, 1)
+    wide = np.repeat(last, 3, axis=1)[:, shape[1] :][:, : shape[1]]
+    for first, second in ((lay_out(a), last), (lay_out(a), wide), (a, b), (last, last.astype("f8"))):
+        y = compiled.shuffled_pair(first, second)
+        np.testing.assert_array_equal(y[:, 0::2], first)
+        np.testing.assert_array_equal(y[:, 1::2], second)
+        assert y.dtype == np.result_type(first, second)

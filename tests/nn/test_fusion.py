@@ -234,3 +234,24 @@ def test_after_a_sum(activation, monkeypatch):
         layer.register_forward_hook(lambda *call: watched.append(call))
         nn.after_sum(a, b, layer)
     assert watched, "a hook sees the activation's call"
+
+
+@pytest.mark.parametrize(("groups", "fused"), [(2, True), (3, False)])
+def test_after_joining_channels(groups, fused, monkeypatch):
+    rng, seen = np.random.default_rng(0), []
+    kernel = fusion.shuffled_pair
+    monkeypatch.setattr(fusion, "shuffled_pair", lambda *args: seen.append(args) or kernel(*args))
+    a, b = (Tensor(rng.normal(size=(2, 6, 4, 5)).astype(np.float32)) for _ in range(2))
+    shuffle = nn.ChannelShuffle(groups)
+    wanted = shuffle(tinydl.cat((a, b), 1)).data
+    np.testing.assert_array_equal(nn.after_cat(a, b, shuffle).data, wanted)
+    assert not seen, "calls are recorded"
+    with tinydl.no_grad():
+        np.testing.assert_array_equal(nn.after_cat(a, b, shuffle).data, wanted)
+        assert bool(seen) == fused
+        seen.clear()
+        watched = []
+        shuffle.register_forward_hook(lambda *call: watched.append(call))
+        nn.after_cat(a, b, shuffle)
+    assert watched, "a hook sees the shuffle's call"
+    assert not seen

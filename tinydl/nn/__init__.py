@@ -25,7 +25,7 @@ from tinydl.nn.container import ModuleDict, ModuleList, Residual, Sequential
 from tinydl.nn.conv import Conv2d, ConvTranspose2d, DepthwiseConv2d, PointwiseConv2d
 from tinydl.nn.dropout import Dropout, Dropout2d, DropPath
 from tinydl.nn.embedding import Embedding
-from tinydl.nn.fusion import after_sum, in_turn
+from tinydl.nn.fusion import after_cat, after_sum, in_turn
 from tinydl.nn.linear import Flatten, Identity, Linear, Unflatten
 from tinydl.nn.loss import (
     BCEWithLogitsLoss,
@@ -100,6 +100,7 @@ __all__ = [
     "Swish",
     "Tanh",
     "Unflatten",
+    "after_cat",
     "after_sum",
     "functional",
     "in_turn",

@@ -16,6 +16,7 @@ from tinydl.nn.conv import Conv2d
 from tinydl.nn.linear import Linear
 from tinydl.nn.module import Module
 from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
+from tinydl.nn.shuffle import ChannelShuffle
 from tinydl.ops.geometry import convolution
 from tinydl.ops.inference import (
     add_clamped,
@@ -23,8 +24,10 @@ from tinydl.ops.inference import (
     folded_norm,
     hard_swish_in_place,
     linear_clamped,
+    shuffled_pair,
     silu_in_place,
 )
+from tinydl.ops.movement import cat
 from tinydl.shapes import Array
 from tinydl.tensor import Tensor
 
@@ -72,6 +75,19 @@ def after_sum(a: Any, b: Any, activation: Module) -> Any:
     if mode.recording or not fits or bounds is None:
         return activation(a + b)
     return add_clamped(a, b, *bounds)
+
+
+def after_cat(a: Any, b: Any, shuffle: Module) -> Any:
+    """Return shuffle(cat((a, b), 1)), in one pass if it deals two equal halves and nothing is recorded.
+
+    >>> import numpy as np
+    >>> after_cat(np.zeros((1, 2)), np.ones((1, 2)), ChannelShuffle(2))
+    array([[0., 1., 0., 1.]])
+    """
+    halves = type(shuffle) is ChannelShuffle and shuffle.groups == 2 and shuffle._hooks is None
+    if mode.recording or not (halves and isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape):
+        return shuffle(cat((a, b), 1))
+    return shuffled_pair(a, b)
 
 
 def run(modules: Sequence[Module], x: Any) -> Any:

@@ -13,7 +13,7 @@ from tinydl import kernels
 from tinydl.op import fused
 from tinydl.ops.conv import cross_correlation
 from tinydl.ops.matmul import linear
-from tinydl.ops.movement import reshape
+from tinydl.ops.movement import cat, deal_channels, reshape
 from tinydl.ops.piecewise import hardswish
 from tinydl.ops.selection import clamp
 from tinydl.ops.smooth import silu
@@ -83,6 +83,18 @@ def add_clamped(a: Any, b: Any, low: float, high: float) -> Any:
 def add_clamped_composed(a: Any, b: Any, low: float, high: float) -> Any:
     """The same op by op."""
     return clamp(a + b, low, high)
+
+
+@fused
+def shuffled_pair(a: Any, b: Any) -> Any:
+    """Return the channels of a and b (N, C, H, W) in turn: both joined, and shuffled in two groups."""
+    return kernels.shuffled_pair(a, b)
+
+
+@shuffled_pair.composition
+def shuffled_pair_composed(a: Any, b: Any) -> Any:
+    """The same op by op."""
+    return deal_channels(cat((a, b), 1), 2)
 
 
 @fused

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydl.shapes import Array
 
-__all__ = ["cat", "channel_shuffle"]
+__all__ = ["cat", "channel_shuffle", "shuffled_pair"]
 
 
 def channel_shuffle(x: Array, groups: int) -> Array:
@@ -31,3 +31,12 @@ def cat(tensors: Sequence[Array], dim: int) -> Array:
     array([[0., 0., 1.]])
     """
     return np.concatenate(tensors, axis=dim)
+
+
+def shuffled_pair(a: Array, b: Array) -> Array:
+    """Return `channel_shuffle(cat((a, b), 1), 2)` for a and b (N, C, …) of one shape: their channels in turn.
+
+    >>> shuffled_pair(np.zeros((1, 2)), np.ones((1, 2)))
+    array([[0., 1., 0., 1.]])
+    """
+    return channel_shuffle(cat((a, b), 1), 2)

@@ -79,7 +79,7 @@ class ShuffleUnitV2(nn.Module):
     def forward(self, input: Any) -> Any:
         """Return the unit's result."""
         kept, changed = ops.chunk(input, 2, 1) if self.split else (input, input)
-        return self.shuffle(ops.cat((self.branch1(kept), self.branch2(changed)), 1))
+        return nn.after_cat(self.branch1(kept), self.branch2(changed), self.shuffle)
 
 
 def _depthwise_pointwise(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
