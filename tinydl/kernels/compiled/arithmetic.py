@@ -1,7 +1,7 @@
 """Sums of two large arrays that lie alike, and images scaled channel by channel; NumPy does everything else.
 
-Both only move memory. Two threads move it 1.5 times as fast as one, and the result goes to memory that was used
-before, where NumPy asks the system for new pages.
+Both only move memory. Threads share that, and the result goes to memory that was used before, where NumPy asks the
+system for new pages.
 """
 
 from __future__ import annotations
