@@ -29,24 +29,25 @@ from tinydl.random import manual_seed
 from tinydl.zoo.blocks import ConvNormActivation, SeparableConv
 
 
-def tiny(widths: list[int], early: int = 1) -> Module:
-    """Return the network with these channels, of the stem and after each block; so many blocks see 14×14 pixels."""
+def head(channels: int) -> list[Module]:
+    """Return the layers that make ten logits of a 3×3 map."""
+    pooled = nn.DepthwiseConv2d(channels, 3, bias=False), nn.BatchNorm2d(channels), nn.ReLU(), nn.Flatten()
+    return [*pooled, nn.Linear(channels, 10)]
+
+
+def tiny(widths: list[int]) -> Module:
+    """Return the network with these channels, of the stem and after each block."""
     stem, *outputs = widths
     blocks: list[Module] = [Sequential(SeparableConv(i, o), nn.ReLU()) for i, o in zip(widths, outputs)]
     blocks = [Residual(block) if i == o else block for block, i, o in zip(blocks, widths, outputs)]
-    last = outputs[-1]
     return Sequential(
         ConvNormActivation(1, stem, 3),
         nn.MaxPool2d(2),
-        *blocks[:early],
+        blocks[0],
         nn.MaxPool2d(2),
-        *blocks[early:],
+        *blocks[1:],
         nn.MaxPool2d(2),
-        nn.DepthwiseConv2d(last, 3, bias=False),
-        nn.BatchNorm2d(last),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(last, 10),
+        *head(outputs[-1]),
     )
 
 

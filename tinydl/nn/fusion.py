@@ -70,9 +70,8 @@ def after_sum(a: Any, b: Any, activation: Module) -> Any:
     >>> after_sum(np.array([-1.0, 2.0]), np.array([0.5, 1.0]), ReLU())
     array([0., 3.])
     """
-    bounds = CLAMPS.get(type(activation))
-    fits = bounds is not None and isinstance(a, Tensor) and isinstance(b, Tensor) and activation._hooks is None
-    if mode.recording or not fits or bounds is None:
+    bounds = CLAMPS.get(type(activation)) if activation._hooks is None else None
+    if mode.recording or bounds is None or not (isinstance(a, Tensor) and isinstance(b, Tensor)):
         return activation(a + b)
     return add_clamped(a, b, *bounds)
 

@@ -54,7 +54,7 @@ def _add(
 
 @functools.wraps(reference.mul)
 def mul(a: Any, b: Any) -> Any:
-    if np.ndim(a) == np.ndim(b) == 4 and a.size < b.size:
+    if _is_large(b) and np.size(a) < b.size:
         a, b = b, a
     if not _is_large(a) or a.ndim != 4 or np.shape(b) != (*a.shape[:2], 1, 1) or b.dtype != a.dtype:
         return reference.mul(a, b)

@@ -21,7 +21,8 @@ DEEP, SHORT = 192, 0.55
 """Channels from which on, and pixels a channel up to which, a pointwise convolution is done by dot products."""
 
 MANY = 512
-"""Pixels from which on it pays to copy the weights for their alignment alone."""
+"""Pixels from which on the weights are copied for their alignment alone: for 512 pixels, 728 channels take 2.6 ms
+instead of 3.1, 116 channels 97 µs instead of 102."""
 
 __all__ = ["conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_grad"]
 
