@@ -1,7 +1,8 @@
 """Normalization with the channels last in memory, so that the loop over them becomes vector instructions.
 
-Few channels would make short loops. So as many rows as fill WIDTH numbers are taken as one wide row, and the
-numbers of a channel (mean, weight, …) are repeated to match it. Each kernel's docstring is its reference twin's.
+Few channels would make short loops. So some rows, as many as divide all of them and come near WIDTH numbers, are taken
+as one wide row, and the numbers of a channel (mean, weight, …) are repeated to match it. Each kernel's docstring is its
+reference twin's.
 """
 
 from __future__ import annotations
@@ -27,9 +28,18 @@ WIDTH = 128
 """Numbers in a wide row: eight to sixteen vector registers, enough to hide the latency of the sums."""
 
 
-def _width(C: int) -> int:
-    """Return the size of a wide row, a multiple of C."""
-    return C * max(1, WIDTH // max(C, 1))
+@functools.lru_cache(maxsize=256)
+def _together(n: int, C: int) -> int:
+    """Return how many of n rows of C numbers make a wide row, so that nothing is left over."""
+    most = min(n, WIDTH // max(C, 1))
+    return next((rows for rows in range(most, 1, -1) if n % rows == 0), 1)
+
+
+def _wide_rows(matrix: Array) -> Array:
+    """Return (n, C) as wide rows."""
+    n, C = matrix.shape
+    rows = _together(n, C)
+    return matrix.reshape(n // rows, C * rows)
 
 
 def _wide(values: Array, width: int, dtype: np.dtype[Any]) -> Array:
@@ -39,16 +49,12 @@ def _wide(values: Array, width: int, dtype: np.dtype[Any]) -> Array:
     return wide
 
 
-def _wide_rows(size: int, width: int) -> Array:
-    """Return where the wide rows of each worker begin and end in memory, of `size` numbers."""
-    return ranges_of(-(-size // max(width, 1)), size) * max(width, 1)
-
-
-def _sums_of(loop: Callable[..., bool], arrays: tuple[Array, ...], wide: Array, *others: float) -> Array:
-    """Return (workers, 2, width): what `loop(…, sums, *arrays, wide, *others)` adds to the sums of each worker."""
-    shares = _wide_rows(arrays[0].size, wide.size)
-    sums: Array = np.zeros((len(shares), 2, wide.size))
-    threads.share(loop, len(shares), shares, sums, *arrays, wide, *others)
+def _sums_of(loop: Callable[..., bool], arrays: tuple[Array, ...], *others: Any) -> Array:
+    """Return (workers, 2, width): what `loop(…, sums, *arrays, *others)` adds to the sums of each worker."""
+    rows = arrays[0]
+    shares = ranges_of(len(rows), rows.size)
+    sums: Array = np.zeros((len(shares), 2, rows.shape[1]))
+    threads.share(loop, len(shares), shares, sums, *arrays, *others)
     return sums
 
 
@@ -56,11 +62,11 @@ def _sums_of(loop: Callable[..., bool], arrays: tuple[Array, ...], wide: Array, 
 
 
 @njit
-def _origin(origin: Array, x: Array, C: int) -> None:
-    """Set the wide `origin` to the median of three rows, in which Inf and NaN count as 0: an outlier is passed over."""
-    last = max(x.size // max(C, 1) - 1, 0)
-    for j in range(origin.size if x.size > 0 else 0):
-        a, b, c = x[j % C], x[last // 2 * C + j % C], x[last * C + j % C]
+def _origin(origin: Array, x: Array) -> None:
+    """Set `origin` to the median of three rows of x, in which Inf and NaN count as 0: an outlier is passed over."""
+    n, C = x.shape
+    for j in range(origin.size if n > 0 else 0):
+        a, b, c = x[0, j % C], x[n // 2, j % C], x[n - 1, j % C]
         a, b, c = a if abs(a) < math.inf else 0, b if abs(b) < math.inf else 0, c if abs(c) < math.inf else 0
         origin[j] = max(min(a, b), min(max(a, b), c))
 
@@ -75,22 +81,19 @@ def _sums(worker: int, boss: int, crew: Array, shares: Array, sums: Array, x: Ar
     262,144 numbers.
     """
     give(boss, crew)
-    x, width = x[shares[worker, 0] : shares[worker, 1]], origin.size
-    first, second = sums[worker, 0], sums[worker, 1]
-    fours = x.size - x.size % (4 * width)
-    for i in range(0, fours, 4 * width):
-        row0, row1 = x[i : i + width], x[i + width : i + 2 * width]
-        row2, row3 = x[i + 2 * width : i + 3 * width], x[i + 3 * width : i + 4 * width]
-        for j in range(width):
-            d0, d1, d2, d3 = row0[j] - origin[j], row1[j] - origin[j], row2[j] - origin[j], row3[j] - origin[j]
-            first[j] += (d0 + d1) + (d2 + d3)
-            second[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-    for i in range(fours, x.size, width):
-        row = x[i : i + width]
-        for j in range(row.size):
-            d = np.float64(row[j]) - origin[j]
-            first[j] += d
-            second[j] += d * d
+    begin, end = shares[worker]
+    fours = end - (end - begin) % 4
+    for i in range(begin, fours, 4):
+        for j in range(origin.size):
+            m = origin[j]
+            d0, d1, d2, d3 = x[i, j] - m, x[i + 1, j] - m, x[i + 2, j] - m, x[i + 3, j] - m
+            sums[worker, 0, j] += (d0 + d1) + (d2 + d3)
+            sums[worker, 1, j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    for i in range(fours, end):
+        for j in range(origin.size):
+            d = np.float64(x[i, j]) - origin[j]
+            sums[worker, 0, j] += d
+            sums[worker, 1, j] += d * d
     return wait(boss, crew)
 
 
@@ -132,21 +135,20 @@ def _affine(
 ) -> bool:  # fmt: skip
     """Set y = (x − origin)·scale + shift on wide rows, or `low` where that is not above it."""
     give(boss, crew)
-    begin, end = shares[worker]
-    y, x = y[begin:end], x[begin:end]
-    width, least = origin.size, y.dtype.type(low)
-    for i in range(0, x.size, width):
-        y_row, row = y[i : i + width], x[i : i + width]
-        for j in range(row.size):
-            value = (row[j] - origin[j]) * scale[j] + shift[j]
-            y_row[j] = least if value <= least else value
+    least = y.dtype.type(low)
+    for i in range(shares[worker, 0], shares[worker, 1]):
+        for j in range(origin.size):
+            value = (x[i, j] - origin[j]) * scale[j] + shift[j]
+            y[i, j] = least if value <= least else value
     return wait(boss, crew)
 
 
-def _set_affine(y: Array, x: Array, origin: Array, scale: Array, shift: Array, low: float) -> None:
-    """Let the threads do `_affine`; y and x are flat."""
-    shares = _wide_rows(y.size, origin.size)
+def _affine_of(x: Array, origin: Array, scale: Array, shift: Array, low: float) -> Array:
+    """Return what the threads make of the wide rows x by `_affine`."""
+    y = empty(x.shape, x.dtype)
+    shares = ranges_of(len(x), x.size)
     threads.share(_affine, len(shares), shares, y, x, origin, scale, shift, low)
+    return y
 
 
 @functools.wraps(reference.batch_norm)
@@ -154,29 +156,26 @@ def batch_norm(
     x: Array, weight: Array | None, bias: Array | None, eps: float, relu: bool = False
 ) -> tuple[Array, Array, Array, Array]:
     dtype, C = x.dtype.newbyteorder("="), x.shape[1]
-    matrix, width = to_rows(x, 1, dtype), _width(C)
-    numbers = matrix.reshape(-1)
+    matrix = to_rows(x, 1, dtype)
+    rows = _wide_rows(matrix)
     weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
     bias = np.zeros(C, dtype) if bias is None else plain(bias, dtype)
-    origin: Array = np.zeros(width, dtype)
-    scale_shift, mean_var_rstd = np.empty((2, width), dtype), np.empty((3, C), dtype)
-    _origin(origin, numbers, C)
-    sums = _sums_of(_sums, (numbers,), origin)
+    origin: Array = np.zeros(rows.shape[1], dtype)
+    scale_shift, mean_var_rstd = np.empty((2, rows.shape[1]), dtype), np.empty((3, C), dtype)
+    _origin(origin, matrix)
+    sums = _sums_of(_sums, (rows,), origin)
     _statistics(sums, origin, len(matrix), float(eps), weight, bias, mean_var_rstd, scale_shift)
-    y = empty(matrix.shape, dtype)
-    _set_affine(y.reshape(-1), numbers, origin, scale_shift[0], scale_shift[1], 0.0 if relu else -math.inf)
+    y = _affine_of(rows, origin, scale_shift[0], scale_shift[1], 0.0 if relu else -math.inf)
     mean, var, rstd = mean_var_rstd
     return from_rows(y, x.shape, 1), mean, var, rstd
 
 
 @functools.wraps(reference.channel_affine)
 def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
-    dtype, width = x.dtype.newbyteorder("="), _width(x.shape[1])
-    matrix = to_rows(x, 1, dtype)
-    origin: Array = np.zeros(width, dtype)
-    y = empty(matrix.shape, dtype)
-    wide = origin, _wide(scale, width, dtype), _wide(shift, width, dtype)
-    _set_affine(y.reshape(-1), matrix.reshape(-1), *wide, -math.inf)
+    dtype = x.dtype.newbyteorder("=")
+    rows = _wide_rows(to_rows(x, 1, dtype))
+    width = rows.shape[1]
+    y = _affine_of(rows, filled(width, 0, dtype), _wide(scale, width, dtype), _wide(shift, width, dtype), -math.inf)
     return from_rows(y, x.shape, 1)
 
 
@@ -217,14 +216,12 @@ def _fixed(
 @functools.wraps(reference.batch_norm_eval)
 def batch_norm_eval(x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float) -> Array:
     dtype, C = x.dtype.newbyteorder("="), x.shape[1]
-    matrix, width = to_rows(x, 1, dtype), _width(C)
+    rows = _wide_rows(to_rows(x, 1, dtype))
     weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
     bias = np.zeros(C, dtype) if bias is None else plain(bias, dtype)
-    wide = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
-    _fixed(plain(mean, dtype), plain(var, dtype), weight, bias, float(eps), *wide)
-    y = empty(matrix.shape, dtype)
-    _set_affine(y.reshape(-1), matrix.reshape(-1), *wide, -math.inf)
-    return from_rows(y, x.shape, 1)
+    origin, scale, shift = (np.empty(rows.shape[1], dtype) for _ in range(3))
+    _fixed(plain(mean, dtype), plain(var, dtype), weight, bias, float(eps), origin, scale, shift)
+    return from_rows(_affine_of(rows, origin, scale, shift, -math.inf), x.shape, 1)
 
 
 # --- backward ---
@@ -239,32 +236,25 @@ def _passed(g: Any, y: Any, low: Any) -> Any:
 @njit
 def _grad_sums(
     worker: int, boss: int, crew: Array, shares: Array,
-    sums: Array, g: Array, x: Array, y: Array, mean: Array, low: float,
+    sums: Array, x: Array, g: Array, y: Array, mean: Array, low: float,
 ) -> bool:  # fmt: skip
     """Add (Σ g, Σ g·(x − mean)) over wide rows, four at a time as in `_sums`, of the g that ReLU let through."""
     give(boss, crew)
     begin, end = shares[worker]
-    g, x, y = g[begin:end], x[begin:end], y[begin:end]
-    width, least = mean.size, x.dtype.type(low)
-    first, second = sums[worker, 0], sums[worker, 1]
-    fours = x.size - x.size % (4 * width)
-    for i in range(0, fours, 4 * width):
-        ends = i + width, i + 2 * width, i + 3 * width, i + 4 * width
-        g0, g1, g2, g3 = g[i : ends[0]], g[ends[0] : ends[1]], g[ends[1] : ends[2]], g[ends[2] : ends[3]]
-        x0, x1, x2, x3 = x[i : ends[0]], x[ends[0] : ends[1]], x[ends[1] : ends[2]], x[ends[2] : ends[3]]
-        y0, y1, y2, y3 = y[i : ends[0]], y[ends[0] : ends[1]], y[ends[1] : ends[2]], y[ends[2] : ends[3]]
-        for j in range(width):
-            a, b = _passed(g0[j], y0[j], least), _passed(g1[j], y1[j], least)
-            c, d = _passed(g2[j], y2[j], least), _passed(g3[j], y3[j], least)
+    fours, least = end - (end - begin) % 4, x.dtype.type(low)
+    for i in range(begin, fours, 4):
+        for j in range(mean.size):
             m = mean[j]
-            first[j] += (a + b) + (c + d)
-            second[j] += (a * (x0[j] - m) + b * (x1[j] - m)) + (c * (x2[j] - m) + d * (x3[j] - m))
-    for i in range(fours, x.size, width):
-        g_row, row, y_row = g[i : i + width], x[i : i + width], y[i : i + width]
-        for j in range(row.size):
-            a = _passed(g_row[j], y_row[j], least)
-            first[j] += a
-            second[j] += a * (row[j] - mean[j])
+            g0, g1 = _passed(g[i, j], y[i, j], least), _passed(g[i + 1, j], y[i + 1, j], least)
+            g2, g3 = _passed(g[i + 2, j], y[i + 2, j], least), _passed(g[i + 3, j], y[i + 3, j], least)
+            d0, d1, d2, d3 = x[i, j] - m, x[i + 1, j] - m, x[i + 2, j] - m, x[i + 3, j] - m
+            sums[worker, 0, j] += (g0 + g1) + (g2 + g3)
+            sums[worker, 1, j] += (g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3)
+    for i in range(fours, end):
+        for j in range(mean.size):
+            a = _passed(g[i, j], y[i, j], least)
+            sums[worker, 0, j] += a
+            sums[worker, 1, j] += a * (x[i, j] - mean[j])
     return wait(boss, crew)
 
 
@@ -289,14 +279,11 @@ def _grad(
 ) -> bool:  # fmt: skip
     """Set gx = a·g + b·(x − mean) + d on wide rows, of the g that ReLU let through."""
     give(boss, crew)
-    begin, end = shares[worker]
-    gx, g, x, y = gx[begin:end], g[begin:end], x[begin:end], y[begin:end]
-    width, least = mean.size, x.dtype.type(low)
-    a, b, d = coefficients[0], coefficients[1], coefficients[2]
-    for i in range(0, x.size, width):
-        gx_row, g_row, row, y_row = gx[i : i + width], g[i : i + width], x[i : i + width], y[i : i + width]
-        for j in range(row.size):
-            gx_row[j] = a[j] * _passed(g_row[j], y_row[j], least) + b[j] * (row[j] - mean[j]) + d[j]
+    least = x.dtype.type(low)
+    for i in range(shares[worker, 0], shares[worker, 1]):
+        for j in range(mean.size):
+            a, b, d = coefficients[0, j], coefficients[1, j], coefficients[2, j]
+            gx[i, j] = a * _passed(g[i, j], y[i, j], least) + b * (x[i, j] - mean[j]) + d
     return wait(boss, crew)
 
 
@@ -305,18 +292,16 @@ def batch_norm_grad(
     g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, y: Array | None = None
 ) -> tuple[Array, Array, Array]:
     dtype, C = x.dtype.newbyteorder("="), x.shape[1]
-    matrix, width = to_rows(x, 1, dtype), _width(C)
-    numbers, g_numbers = matrix.reshape(-1), to_rows(g, 1, dtype).reshape(-1)
+    n, rows, g_rows = x.size // max(C, 1), *(_wide_rows(to_rows(a, 1, dtype)) for a in (x, g))
+    y_rows, low = (rows, math.nan) if y is None else (_wide_rows(to_rows(y, 1, dtype)), 0.0)
     weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
-    wide_mean = _wide(mean, width, dtype)
-    gw_gb, coefficients = np.empty((2, C), dtype), np.empty((3, width), dtype)
-    y_numbers, low = (numbers, math.nan) if y is None else (to_rows(y, 1, dtype).reshape(-1), 0.0)
-    sums = _sums_of(_grad_sums, (g_numbers, numbers, y_numbers), wide_mean, low)
-    _grad_coefficients(sums, len(matrix), weight, plain(rstd, dtype), gw_gb, coefficients)
-    gx = empty(matrix.shape, dtype)
-    shares = _wide_rows(gx.size, width)
-    arrays = gx.reshape(-1), g_numbers, numbers, y_numbers
-    threads.share(_grad, len(shares), shares, *arrays, wide_mean, coefficients, low)
+    wide_mean = _wide(mean, rows.shape[1], dtype)
+    gw_gb, coefficients = np.empty((2, C), dtype), np.empty((3, rows.shape[1]), dtype)
+    sums = _sums_of(_grad_sums, (rows, g_rows, y_rows), wide_mean, low)
+    _grad_coefficients(sums, n, weight, plain(rstd, dtype), gw_gb, coefficients)
+    gx = empty(rows.shape, dtype)
+    shares = ranges_of(len(rows), rows.size)
+    threads.share(_grad, len(shares), shares, gx, g_rows, rows, y_rows, wide_mean, coefficients, low)
     return from_rows(gx, x.shape, 1), gw_gb[0], gw_gb[1]
 
 
