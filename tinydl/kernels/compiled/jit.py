@@ -99,7 +99,7 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def _undisturbed(compile: F) -> F:
-    """Let no search for garbage interrupt a compilation, which keeps nearly all it makes: that took 11 % of its time."""
+    """Let no search for garbage interrupt a compilation, which keeps nearly all it makes: 11 % of its time."""
 
     @functools.wraps(compile)
     def run(*args: Any, **options: Any) -> Any:

@@ -184,10 +184,8 @@ def _max_2x2(
 ) -> bool:  # fmt: skip
     """The commonest windows, 2 × 2 side by side: all four places at once, so y is written once, not four times."""
     give(boss, crew)
-    first, last = shares[worker]
-    x, y, indices = x[first:last], y[first:last], indices[first:last]
     width = x.shape[2]
-    for n in range(y.shape[0]):
+    for n in range(shares[worker, 0], shares[worker, 1]):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
                 corner = np.int32(2 * i * width + 2 * j)
@@ -213,9 +211,7 @@ def _scatter(worker: int, boss: int, crew: Array, shares: Array, gx: Array, g: A
     Unsigned, a place needs one comparison, and Numba spares its own for negative indices: 0.42 instead of 0.6 ms.
     """
     give(boss, crew)
-    first, last = shares[worker]
-    gx, g, indices = gx[first:last], g[first:last], indices[first:last]
-    for n in range(g.shape[0]):
+    for n in range(shares[worker, 0], shares[worker, 1]):
         gx[n, :, :] = 0
         for pixel in range(g.shape[1]):
             for c in range(g.shape[2]):

@@ -26,7 +26,7 @@ from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.lowering import EVERY
-from tinydl.kernels.compiled.memory import ranges
+from tinydl.kernels.compiled.memory import filled, ranges
 from tinydl.kernels.compiled.sweep import DENSE, dense
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd_tile import GRADIENT, INPUT, gather_function, spread_function
@@ -129,14 +129,14 @@ def _gather_block(
 @njit
 def _convolve(
     worker: int, boss: int, crew: Array, ranges: Array, x: Array, planes_w: Array, start: Array, y: Array,
-    planes_x: Array, planes_y: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
+    planes_x: Array, planes_y: Array, terms: Array, nothing: Array, share: Array, tables: Tables, sizes: Sizes,
     low: float, high: float,
 ) -> bool:  # fmt: skip
     """Make the worker's squares of y: see `convolve`."""
     give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
     mine_x, mine_y, mine = planes_x[worker], planes_y[worker], terms[worker]
-    x_plane, y_plane, nothing = mine_x.size // 16, mine_y.size // 16, np.zeros(o, y.dtype)
+    x_plane, y_plane = mine_x.size // 16, mine_y.size // 16
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
         mine[:, 5] = end - begin
@@ -180,9 +180,10 @@ def _table(n: int, step: int) -> Array:
 
 
 @functools.lru_cache(maxsize=256)
-def _share(columns: int, n_terms: int) -> Array:
-    """Return the share of a worker that does all terms and columns, for a sweep."""
-    return np.array([[0, 0, 0, 0, columns, 0, n_terms, 0, EVERY]])
+def _shares(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
+    """Return the shares of workers that do all terms, each for at least `grain` of the columns, for a sweep."""
+    cut = ranges(columns, grain, n_threads)
+    return np.array([[0, first, first, first, last - first, 0, n_terms, 0, EVERY] for first, last in cut])
 
 
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
@@ -198,8 +199,10 @@ def _multiply(a: Array, b: Array, y: Array) -> None:
     (m, k), columns = a.shape, b.shape[1]
     tables = _table(m, k), _table(m, columns), _table(k, 1), _table(k, columns)
     terms = np.array([[0, 0, 0, 0, 0, m, 0, k]])
-    inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), np.zeros(columns, y.dtype)
-    threads.share(DENSE.sweep, 1, _share(columns, 1), *inputs, *tables, terms, 0, 0, 0, 0, 1, 0, -math.inf, math.inf)
+    inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), filled(columns, 0, y.dtype)
+    shares = _shares(columns, 1, -(-DENSE.grain // (m * k)), threads.num_threads())
+    numbers = terms, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
+    threads.share(DENSE.sweep, len(shares), shares, *inputs, *tables, *numbers)
 
 
 def convolve(
@@ -215,8 +218,8 @@ def convolve(
     planes_x, planes_y = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
     terms = _terms(n, planes_x.shape[1] // 16, c * o, planes_y.shape[1] // 16, 0, c)
     tables = _table(sizes.block, c), _table(sizes.block, o), _table(c, 1), _table(c, o)
-    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y, terms
-    threads.share(_convolve, n, shares, *arrays, _share(o, 16), tables, sizes, low, high)
+    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y, terms, filled(o, 0, y.dtype)
+    threads.share(_convolve, n, shares, *arrays, _shares(o, 16, o, 1), tables, sizes, low, high)
 
 
 @np.errstate(all="ignore")
@@ -227,11 +230,12 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
     shares = ranges(len(x) * sizes.each, -(-DENSE.grain // (16 * c * o)), threads.num_threads())
     n = len(shares)
     planes_x, planes_g = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
-    totals = np.zeros((n, 16 * c * o), x.dtype)
+    totals = buffers.empty((n, 16 * c * o), x.dtype)
+    totals.fill(0)
     terms = _terms(n, planes_x.shape[1] // 16, planes_g.shape[1] // 16, c * o, c, 0)
     tables = _table(c, 1), _table(c, o), _table(sizes.block, c), _table(sizes.block, o)
     arrays = x.reshape(-1), g.reshape(-1), totals, planes_x, planes_g, terms
-    threads.share(_add_weight_grad, n, shares, *arrays, _share(o, 16), tables, sizes)
+    threads.share(_add_weight_grad, n, shares, *arrays, _shares(o, 16, o, 1), tables, sizes)
     total = totals[0]
     for more in totals[1:]:
         total += more
