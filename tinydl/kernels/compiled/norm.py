@@ -1,7 +1,7 @@
 """Normalization with the channels last in memory, so that the loop over them becomes vector instructions.
 
-Few channels would make short loops. So some rows, as many as divide all of them and come near WIDTH numbers, are taken
-as one wide row, and the numbers of a channel (mean, weight, …) are repeated to match it. Each kernel's docstring is its
+Few channels would make short loops. So some rows, as many as divide all of them and come near `WIDTH`, are taken as one
+wide row, and the numbers of a channel (mean, weight, …) are repeated to match it. Each kernel's docstring is its
 reference twin's.
 """
 
@@ -24,14 +24,15 @@ from tinydl.shapes import Array
 
 __all__ = reference.__all__
 
-WIDTH = 128
-"""Numbers in a wide row: eight to sixteen vector registers, enough to hide the latency of the sums."""
+WIDTH, LARGE = (128, 512), 1 << 16
+"""Numbers in a wide row: enough to hide the latency of the sums and, from so many numbers in all on, what a loop over a
+row checks before it begins. (64 channels at 14×14, 128 images: backward 385 instead of 530 µs. Smaller arrays lose.)"""
 
 
 @functools.lru_cache(maxsize=256)
 def _together(n: int, C: int) -> int:
     """Return how many of n rows of C numbers make a wide row, so that nothing is left over."""
-    most = min(n, WIDTH // max(C, 1))
+    most = min(n, WIDTH[n * C >= LARGE] // max(C, 1))
     return next((rows for rows in range(most, 1, -1) if n % rows == 0), 1)
 
 
