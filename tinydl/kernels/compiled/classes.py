@@ -29,15 +29,17 @@ class Blocks(NamedTuple):
 class Class(NamedTuple):
     """A rectangle of pixels, in each image of a block, that see the same taps.
 
-    Its pixels, and the patch that each of them sees, are entries begin…end of two tables. Both say where in the
-    source, from the offset `source` on. Besides, the pixels' table says where in the result, from `result` on,
-    and the patch's where in the weight.
+    Its pixels, `width` in a row, and the patch that each of them sees, of which each `row` entries lie together, are
+    entries begin…end of two tables. Both say where in the source, from the offset `source` on. Besides, the pixels'
+    table says where in the result, from `result` on, and the patch's where in the weight.
     """
 
     source: int
     result: int
     pixels: Pair
     patch: Pair
+    width: int
+    row: int
 
 
 def cut(n: int, gathering: Gathering) -> Iterator[Blocks]:
@@ -76,6 +78,8 @@ def classes(gathering: Gathering, blocks: Blocks, bands: int) -> tuple[list[Clas
                         + (cols.first + col * cols.step) * result.channels,
                         pixels=pixels[height, width],
                         patch=(begin + row_taps.start * tap_row, begin + row_taps.stop * tap_row),
+                        width=width,
+                        row=tap_row if gathering.contiguous else gathering.c,
                     )
                 )
     return found, pixels.columns(), patch.columns()

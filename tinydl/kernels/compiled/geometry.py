@@ -7,6 +7,7 @@ sees of a source: y of x, or gx of g.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from tinydl.shapes import Pair
@@ -94,6 +95,13 @@ class Gathering(NamedTuple):
     c: int
     o: int
     weight_row: int
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether what a pixel sees of a row of the source lies together, and in the order of the weights."""
+        return self.c == self.source.channels and all(
+            b - a == 1 for phase in self.cols for a, b in pairwise(phase.offsets)
+        )
 
     @property
     def weights(self) -> int:

@@ -7,6 +7,7 @@ runs along the rows of a tile, which one is summed over, and which one says wher
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ class Sweep(NamedTuple):
     steps: Array
     b_steps: Array
     terms: Array
+    x_run: int
+    b_run: int
     accumulate: int
     x_jump: int
     b_jump: int
@@ -73,11 +76,21 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
     """Let pixels run along the rows of the tiles, and sum over the patch that a pixel sees, in pieces if it is long."""
     found, pixels, patch = classes(to, blocks, bands)
     longest = max(some.patch[1] - some.patch[0] for some in found)
-    for start in range(0, max(longest, 1), LONG):
+    run = to.c if 0 < to.c <= LONG else math.gcd(to.c, LONG)
+    piece = LONG // run * run
+    for start in range(0, max(longest, 1), piece):
         terms = [
-            (some.source + q * to.c, q * to.weights, some.result + q * to.o, q * to.o, *some.pixels, *piece)
+            (
+                some.source + q * to.c,
+                q * to.weights,
+                some.result + q * to.o,
+                q * to.o,
+                *some.pixels,
+                *part,
+                some.row if longest <= piece else run,
+            )
             for some in found
-            for piece in [_piece(some.patch, start)]
+            for part in [_piece(some.patch, start, piece)]
             for q in range(to.groups)
         ]
         yield Sweep(
@@ -86,25 +99,27 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
             steps=patch[0],
             b_steps=patch[1],
             terms=np.array(terms, np.int64),
+            x_run=1,
+            b_run=to.weight_row,
             accumulate=int(start > 0),
             x_jump=blocks.images * to.source.size,
             b_jump=0,
             y_jump=blocks.images * to.result.size,
             n_blocks=blocks.n,
-            last=int(start + LONG >= longest),
+            last=int(start + piece >= longest),
         )
 
 
-def _piece(part: Pair, start: int) -> Pair:
-    """Return the piece of LONG entries from entry `start` on, or what there is of it."""
-    return min(part[0] + start, part[1]), min(part[0] + start + LONG, part[1])
+def _piece(part: Pair, start: int, size: int) -> Pair:
+    """Return the piece of so many entries from entry `start` on, or what there is of it."""
+    return min(part[0] + start, part[1]), min(part[0] + start + size, part[1])
 
 
 def _exchange(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
     """Let the patch run along the rows of the tiles, and sum over the pixels that see it."""
     found, pixels, patch = classes(to, blocks, bands)
     terms = [
-        (some.source + q * to.c, some.result + q * to.o, q * to.weights, 0, *some.patch, *some.pixels)
+        (some.source + q * to.c, some.result + q * to.o, q * to.weights, 0, *some.patch, *some.pixels, some.width)
         for some in found
         for q in range(to.groups)
     ]
@@ -114,6 +129,8 @@ def _exchange(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
         steps=pixels[0],
         b_steps=pixels[1],
         terms=np.array(terms, np.int64),
+        x_run=to.cols[0].advance * to.source.channels,
+        b_run=to.cols[0].step * to.result.channels,
         accumulate=1,
         x_jump=blocks.images * to.source.size,
         b_jump=blocks.images * to.result.size,

@@ -23,15 +23,16 @@ _DEEP_ROWS = DEPTHWISE_ROWS[WIDE], DEPTHWISE_ROWS[2], DEPTHWISE_ROWS[1]
 def _sweep(
     wide: Tile, middle: Tile, narrow: Tile, tile_rows: tuple[int, int, int], x_lane: int,
     x: Array, b: Array, y: Array, start: Array, share: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
-    terms: Array, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_blocks: int, last: int,
-    low: float, high: float,
+    terms: Array, x_run: int, b_run: int, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_blocks: int,
+    last: int, low: float, high: float,
 ) -> None:  # fmt: skip
     """Run tiles over the rows and columns of every term of a share, for every block of images.
 
     A share is what one worker does: (offset in x, in b, in y, in start, number of columns, first and end of its terms,
     first and end of the rows of each term).
-    A term is (offset in x, in b, in y, in start, first and end of its rows, first and end of its steps). With
-    accumulate = 1, `start` is y itself. The last piece of a sum is clamped to low…high.
+    A term is (offset in x, in b, in y, in start, first and end of its rows, first and end of its steps, how many of
+    them make a run, in which x moves by x_run and b by b_run with each). With accumulate = 1, `start` is y itself. The
+    last piece of a sum is clamped to low…high.
     """
     lanes = VECTOR_BYTES // x.itemsize
     T = x.dtype.type
@@ -43,7 +44,7 @@ def _sweep(
             y_at = share[2] + block * y_jump + terms[t, 2]
             start_at = y_at if accumulate else share[3] + terms[t, 3]
             first_row, row_end = terms[t, 4] + share[7], min(terms[t, 4] + share[8], terms[t, 5])
-            k, k_end = terms[t, 6], terms[t, 7]
+            k, k_end, run = terms[t, 6], terms[t, 7], terms[t, 8]
             left = share[4]
             while left > 0:
                 if left > (WIDE - 1) * lanes:
@@ -52,7 +53,7 @@ def _sweep(
                         fetch = accumulate if row == first_row else 0
                         wide(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n, fetch, least, most,
+                            run, x_run, b_run, y, y_at, start, start_at, accumulate, n, fetch, least, most,
                         )  # fmt: skip
                 elif left > lanes:
                     n = min(left, 2 * lanes)
@@ -60,7 +61,7 @@ def _sweep(
                         fetch = accumulate if row == first_row else 0
                         middle(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n, fetch, least, most,
+                            run, x_run, b_run, y, y_at, start, start_at, accumulate, n, fetch, least, most,
                         )  # fmt: skip
                 else:
                     n = left
@@ -68,7 +69,7 @@ def _sweep(
                         fetch = accumulate if row == first_row else 0
                         narrow(
                             x, x_at, rows, y_rows, row, row_end, b, b_at, steps, b_steps, k, k_end,
-                            y, y_at, start, start_at, accumulate, n, fetch, least, most,
+                            run, x_run, b_run, y, y_at, start, start_at, accumulate, n, fetch, least, most,
                         )  # fmt: skip
                 left -= n
                 x_at, b_at, y_at, start_at = x_at + n * x_lane, b_at + n, y_at + n, start_at + n
@@ -77,14 +78,15 @@ def _sweep(
 @njit
 def dense(
     worker: int, boss: int, crew: Array, shares: Array, x: Array, b: Array, y: Array, start: Array,
-    rows: Array, y_rows: Array, steps: Array, b_steps: Array, terms: Array, accumulate: int,
+    rows: Array, y_rows: Array, steps: Array, b_steps: Array, terms: Array, x_run: int, b_run: int, accumulate: int,
     x_jump: int, b_jump: int, y_jump: int, n_blocks: int, last: int, low: float, high: float,
 ) -> bool:  # fmt: skip
     """Every output channel is a sum over all channels of x."""
     give(boss, crew)
     _sweep(
         _wide, _middle, _narrow, _ROWS, 0, x, b, y, start, shares[worker],
-        rows, y_rows, steps, b_steps, terms, accumulate, x_jump, b_jump, y_jump, n_blocks, last, low, high,
+        rows, y_rows, steps, b_steps, terms, x_run, b_run, accumulate, x_jump, b_jump, y_jump, n_blocks,
+        last, low, high,
     )  # fmt: skip
     return wait(boss, crew)
 
@@ -92,14 +94,15 @@ def dense(
 @njit
 def _depthwise(
     worker: int, boss: int, crew: Array, shares: Array, x: Array, b: Array, y: Array, start: Array,
-    rows: Array, y_rows: Array, steps: Array, b_steps: Array, terms: Array, accumulate: int,
+    rows: Array, y_rows: Array, steps: Array, b_steps: Array, terms: Array, x_run: int, b_run: int, accumulate: int,
     x_jump: int, b_jump: int, y_jump: int, n_blocks: int, last: int, low: float, high: float,
 ) -> bool:  # fmt: skip
     """Every output channel depends on its own channel of x only."""
     give(boss, crew)
     _sweep(
         _deep_wide, _deep_middle, _deep_narrow, _DEEP_ROWS, 1, x, b, y, start, shares[worker],
-        rows, y_rows, steps, b_steps, terms, accumulate, x_jump, b_jump, y_jump, n_blocks, last, low, high,
+        rows, y_rows, steps, b_steps, terms, x_run, b_run, accumulate, x_jump, b_jump, y_jump, n_blocks,
+        last, low, high,
     )  # fmt: skip
     return wait(boss, crew)
 

@@ -27,6 +27,7 @@ from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.lowering import EVERY
 from tinydl.kernels.compiled.memory import filled, ranges
+from tinydl.kernels.compiled.plan import LONG
 from tinydl.kernels.compiled.sweep import DENSE, dense
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd_tile import GRADIENT, INPUT, gather_function, spread_function
@@ -142,7 +143,7 @@ def _convolve(
         mine[:, 5] = end - begin
         _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
         dense(
-            0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine,
+            0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine, 1, o,
             0, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
         _gather_block(mine_y, y_plane, start, y, y_h, y_w, o, begin, end, across, each, low, high)
@@ -164,7 +165,9 @@ def _add_weight_grad(
         mine[:, 7] = end - begin
         _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
         _spread_block(1, g, y_h, y_w, o, 0, 0, mine_g, g_plane, begin, end, across, each)
-        dense(0, 0, crew, share, mine_x, mine_g, total, total, *tables, mine, 1, 0, 0, 0, 1, 0, -math.inf, math.inf)
+        dense(
+            0, 0, crew, share, mine_x, mine_g, total, total, *tables, mine, c, o, 1, 0, 0, 0, 1, 0, -math.inf, math.inf
+        )
     return wait(boss, crew)
 
 
@@ -188,9 +191,9 @@ def _shares(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
 
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
     """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`."""
-    terms = np.zeros((workers, 16, 8), np.int64)
+    terms = np.zeros((workers, 16, 9), np.int64)
     terms[:, :, :3] = np.arange(16)[:, None] * [a, b, y]
-    terms[:, :, 5], terms[:, :, 7] = rows, steps
+    terms[:, :, 5], terms[:, :, 7], terms[:, :, 8] = rows, steps, LONG
     return terms
 
 
@@ -198,10 +201,10 @@ def _multiply(a: Array, b: Array, y: Array) -> None:
     """Set y = a b for a small matrix a and a wide one b."""
     (m, k), columns = a.shape, b.shape[1]
     tables = _table(m, k), _table(m, columns), _table(k, 1), _table(k, columns)
-    terms = np.array([[0, 0, 0, 0, 0, m, 0, k]])
+    terms = np.array([[0, 0, 0, 0, 0, m, 0, k, k]])
     inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), filled(columns, 0, y.dtype)
     shares = _shares(columns, 1, -(-DENSE.grain // (m * k)), threads.num_threads())
-    numbers = terms, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
+    numbers = terms, 1, columns, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
     threads.share(DENSE.sweep, len(shares), shares, *inputs, *tables, *numbers)
 
 
