@@ -35,8 +35,9 @@ from tinydl.shapes import Array, Pair
 
 __all__: list[str] = []
 
-WEIGHT = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-"""G."""
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+WEIGHT = np.kron(G, G)
+"""G w Gᵀ as one product, with w as a vector of nine."""
 
 IN_CACHE = 4096
 """How many numbers of each of the 16 planes are worked on at a time: 256 KiB in float32."""
@@ -215,7 +216,7 @@ def convolve(
     c, o = weight.shape[1:]
     sizes = _sizes(x, y, padding)
     planes_w = buffers.scratch("winograd weight", (16, c * o), x.dtype)
-    _multiply(np.kron(WEIGHT, WEIGHT), weight.reshape(9, -1), planes_w)
+    _multiply(WEIGHT, weight.reshape(9, -1), planes_w)
     shares = ranges(len(x) * sizes.each, -(-DENSE.grain // (16 * c * o)), threads.num_threads())
     n = len(shares)
     planes_x, planes_y = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
@@ -243,5 +244,5 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
     for more in totals[1:]:
         total += more
     gw = np.empty((9, c, o), x.dtype)
-    _multiply(np.kron(WEIGHT, WEIGHT).T, total.reshape(16, -1), gw.reshape(9, -1))
+    _multiply(WEIGHT.T, total.reshape(16, -1), gw.reshape(9, -1))
     return gw
