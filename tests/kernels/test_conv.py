@@ -166,7 +166,15 @@ def test_im2col_against_loops(case: Case) -> None:
     assert_same(reference.col2im(np.ones_like(matrix), case.x_shape, *options), gathered, case.dtype)
 
 
-@pytest.mark.parametrize("case", LARGE, ids=str)
+DEEP = [
+    Case(1, 1, 130, 20, (6, 7), (3, 3), (2, 2), (1, 1), (2, 2)),
+    Case(2, 1, 1100, 3, (2, 3), (1, 2)),
+    Case(1, 2, 1536, 2, (1, 2), (1, 2)),
+]
+"""Sums so long that they are made in pieces, which must end where the channels of a tap do, or divide them."""
+
+
+@pytest.mark.parametrize("case", [*LARGE, *DEEP], ids=str)
 def test_large_ones_agree_with_the_reference(compiled: ModuleType, case: Case, n_threads: int) -> None:
     x, weight, bias, g = case.arrays()
     results = [
