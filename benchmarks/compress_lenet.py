@@ -1,7 +1,7 @@
 """Deep Compression on MNIST: LeNet-5 (431,080 parameters) and LeNet-300-100 in as few bytes as their accuracy allows.
 
-    trained     Adam under a one-cycle schedule, images shifted, turned and scaled a little; with a temperature, this
-                network is the teacher from then on
+    trained     Adam under a one-cycle schedule, images shifted, turned and scaled a little; with a teacher, a small
+                convolutional network that was trained before, from what it says about them, here and from then on
     pruned      the weights with the least w² · E[g²] over all layers, by a density that falls to `kept` weights; then
                 trained on; the biases of the widest layer are pruned with it
     clustered   exact k-means of each layer's weights, then its centroids trained, and rounded to half precision
@@ -15,7 +15,6 @@ test set once, with the network that was read back from the file. Bytes are thos
 """
 
 import argparse
-import copy
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from tinydl.data import DataLoader
 from tinydl.optim import Adam, lr_scheduler
 from tinydl.random import manual_seed
 
+TEACHER_EPOCHS, TEACHER_LR = 10, 0.01
 SHAKEN = protocol.shaken(degrees=6, shift=0.06, scale=0.05)
 
 
@@ -49,7 +49,8 @@ class Recipe:
         epochs: of training, of pruning, after it, and of the centroids.
         lr: the highest rate of training, of pruning, of the centroids.
         batch: images in a step.
-        temperature: of the soft targets when the later stages learn from the trained network too; None for labels only.
+        teacher: a network of the zoo whose soft targets all stages learn from, beside the labels; None for labels only.
+        temperature: of the soft targets.
     """
 
     network: str
@@ -60,11 +61,12 @@ class Recipe:
     epochs: tuple[int, int, int, int]
     lr: tuple[float, float, float]
     batch: int = 64
-    temperature: float | None = None
+    teacher: str | None = None
+    temperature: float = 4.0
 
 
 RECIPES = {
-    "lenet5_small": Recipe("lenet5", 10_000, 4, 4, 5, (8, 10, 12, 4), (0.003, 0.0015, 0.0005), temperature=4.0),
+    "lenet5_small": Recipe("lenet5", 10_000, 4, 4, 5, (8, 10, 14, 4), (0.003, 0.0015, 0.0005), teacher="convnet"),
     "lenet5": Recipe("lenet5", 25_000, 5, 5, 5, (8, 6, 8, 2), (0.003, 0.0015, 0.0003)),
     "lenet_300_100": Recipe("lenet_300_100", 15_000, 4, 4, 1, (10, 10, 10, 3), (0.002, 0.0015, 0.0005)),
 }
@@ -102,7 +104,7 @@ class Split:
 
 def fit(model: Any, split: Split, teacher: Any, recipe: Recipe, epochs: int, optimizer: Adam, *callbacks: Any) -> Any:
     """Train on labels, or on what a teacher says about the same shaken images as well."""
-    if teacher is None or recipe.temperature is None:
+    if teacher is None:
         tinydl.fit(model, split.loader, epochs=epochs, optimizer=optimizer, callbacks=callbacks)
     else:
         measure = DistillationLoss(recipe.temperature)
@@ -115,6 +117,14 @@ def train(model: Any, split: Split, teacher: Any, recipe: Recipe, epochs: int, l
     optimizer = Adam(model.parameters(), lr)
     schedule = lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(split.loader))
     return fit(model, split, teacher, recipe, epochs, optimizer, Schedule(schedule, "step"))
+
+
+def taught(name: str, split: Split) -> Any:
+    """Return a teacher: a network of the zoo, trained on the same shaken images."""
+    teacher = zoo.build(name)
+    protocol.train(teacher, split.loader, TEACHER_EPOCHS, TEACHER_LR)
+    print(f"    {name:10} validation {protocol.accuracy(teacher, split.validation):.2f} %", flush=True)
+    return teacher.eval()
 
 
 def pruned(model: Any, split: Split, teacher: Any, recipe: Recipe) -> Any:
@@ -163,8 +173,8 @@ def stages(recipe: Recipe, seed: int, limit: int | None) -> dict[str, tuple[Any,
     manual_seed(seed)
     split = Split.draw(seed, recipe.batch, limit)
     found = {}
-    model = train(zoo.build(recipe.network), split, None, recipe, recipe.epochs[0], recipe.lr[0])
-    teacher = copy.deepcopy(model)
+    teacher = None if recipe.teacher is None else taught(recipe.teacher, split)
+    model = train(zoo.build(recipe.network), split, teacher, recipe, recipe.epochs[0], recipe.lr[0])
     for name, step in {
         "trained": lambda m: m,
         "pruned": lambda m: pruned(m, split, teacher, recipe),
@@ -195,7 +205,7 @@ def run(name: str, recipe: Recipe, args: argparse.Namespace) -> None:
     """Run all seeds of a recipe and print its ledger, then bytes and test accuracy."""
     print(f"\n{name}: {recipe}")
     started, runs = time.perf_counter(), []
-    for seed in range(args.seeds):
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
         print(f"  seed {seed}")
         runs.append(stages(recipe, seed, args.limit))
     rows = ledger(runs)
@@ -221,7 +231,7 @@ def main() -> None:
     parser.add_argument("--kept", type=int, help="instead of the recipe's")
     parser.add_argument("--bits", type=int, help="instead of the recipe's")
     parser.add_argument("--epochs", type=int, nargs=4, help="instead of the recipe's")
-    parser.add_argument("--temperature", type=float, help="learn from the trained network too, with soft targets")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--tune", action="store_true", help="validate only; the test set is not read")
     parser.add_argument("--limit", type=int, help="use only so many images, to try the script")
     parser.add_argument("--csv", help="where to write the ledgers")
@@ -229,7 +239,7 @@ def main() -> None:
     print(describe(tinydl.num_threads(), ("numpy", "numba")))
     for name in args.recipes:
         recipe = RECIPES[name]
-        given = {"kept": args.kept, "bits": args.bits, "temperature": args.temperature}
+        given = {"kept": args.kept, "bits": args.bits}
         given["epochs"] = tuple(args.epochs or ())
         run(name, replace(recipe, **{key: value for key, value in given.items() if value}), args)
 
