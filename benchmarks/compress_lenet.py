@@ -27,10 +27,10 @@ from environment import describe
 
 import tinydl
 from tinydl import zoo
-from tinydl.callbacks import Schedule
+from tinydl.callbacks import Average, Schedule
 from tinydl.compress import DistillationLoss, Ledger, coding, distill, prune, share_weights, unshare
 from tinydl.data import DataLoader
-from tinydl.optim import Adam, lr_scheduler
+from tinydl.optim import EMA, Adam, lr_scheduler
 from tinydl.random import manual_seed
 
 TEACHER_EPOCHS, TEACHER_LR = 10, 0.01
@@ -51,6 +51,7 @@ class Recipe:
         batch: images in a step.
         teacher: a network of the zoo whose soft targets all stages learn from, beside the labels; None for labels only.
         temperature: of the soft targets.
+        ema: decay of the average of the weights that each stage ends with; None for the weights of its last step.
     """
 
     network: str
@@ -63,10 +64,13 @@ class Recipe:
     batch: int = 64
     teacher: str | None = None
     temperature: float = 4.0
+    ema: float | None = None
 
 
 RECIPES = {
-    "lenet5_small": Recipe("lenet5", 10_000, 4, 4, 5, (8, 10, 14, 4), (0.003, 0.0015, 0.0005), teacher="convnet"),
+    "lenet5_small": Recipe(
+        "lenet5", 3_500, 4, 4, 5, (8, 12, 18, 5), (0.003, 0.0015, 0.0005), teacher="convnet", ema=0.998
+    ),
     "lenet5": Recipe("lenet5", 25_000, 5, 5, 5, (8, 6, 8, 2), (0.003, 0.0015, 0.0003)),
     "lenet_300_100": Recipe("lenet_300_100", 15_000, 4, 4, 1, (10, 10, 10, 3), (0.002, 0.0015, 0.0005)),
 }
@@ -104,11 +108,18 @@ class Split:
 
 def fit(model: Any, split: Split, teacher: Any, recipe: Recipe, epochs: int, optimizer: Adam, *callbacks: Any) -> Any:
     """Train on labels, or on what a teacher says about the same shaken images as well."""
+    ema = None if recipe.ema is None else EMA(model, recipe.ema, warmup=True)
+    callbacks = callbacks if ema is None else (Average(ema), *callbacks)
     if teacher is None:
         tinydl.fit(model, split.loader, epochs=epochs, optimizer=optimizer, callbacks=callbacks)
     else:
         measure = DistillationLoss(recipe.temperature)
         distill(model, teacher, split.loader, loss=measure, epochs=epochs, optimizer=optimizer, callbacks=callbacks)
+    if ema is not None:
+        with ema.applied():
+            averages = [np.array(p.data) for p in model.parameters()]
+        for p, average in zip(model.parameters(), averages, strict=True):
+            p.data = average
     return model
 
 

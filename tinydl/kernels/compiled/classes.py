@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinydl.kernels.compiled.geometry import Gathering, Phase
+from tinydl.kernels.compiled.slide import TAPS
 from tinydl.shapes import Array, Pair
 
 __all__: list[str] = []
@@ -31,7 +32,8 @@ class Class(NamedTuple):
 
     Its pixels, `width` in a row, and the patch that each of them sees, of which each `row` entries lie together, are
     entries begin…end of two tables. Both say where in the source, from the offset `source` on. Besides, the pixels'
-    table says where in the result, from `result` on, and the patch's where in the weight.
+    table says where in the result, from `result` on, and the patch's where in the weight. If tiles may slide along a
+    row, `slide` is the number of channels of a tap, with a minus if neighbouring taps go backward; else 0.
     """
 
     source: int
@@ -40,6 +42,7 @@ class Class(NamedTuple):
     patch: Pair
     width: int
     row: int
+    slide: int
 
 
 def cut(n: int, gathering: Gathering) -> Iterator[Blocks]:
@@ -80,6 +83,7 @@ def classes(gathering: Gathering, blocks: Blocks, bands: int) -> tuple[list[Clas
                         patch=(begin + row_taps.start * tap_row, begin + row_taps.stop * tap_row),
                         width=width,
                         row=tap_row if gathering.contiguous else gathering.c,
+                        slide=gathering.c * gathering.direction if len(col_taps) == TAPS else 0,
                     )
                 )
     return found, pixels.columns(), patch.columns()

@@ -104,6 +104,13 @@ class Gathering(NamedTuple):
         )
 
     @property
+    def direction(self) -> int:
+        """1 if neighbours of the result see, by neighbouring columns of taps, neighbours of the source; −1 backward."""
+        phase = self.cols[0]
+        moves = {b - a for a, b in pairwise(phase.offsets)}
+        return moves.pop() if (phase.step, phase.advance) == (1, 1) and moves in ({1}, {-1}) else 0
+
+    @property
     def weights(self) -> int:
         """How far apart the weights of groups lie."""
         return self.kernel[0] * self.kernel[1] * self.c * self.weight_row

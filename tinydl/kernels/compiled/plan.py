@@ -15,6 +15,7 @@ import numpy as np
 
 from tinydl.kernels.compiled.classes import Blocks, classes, cut
 from tinydl.kernels.compiled.geometry import Gathering, Geometry, backward, forward
+from tinydl.kernels.compiled.slide import PIXELS
 from tinydl.shapes import Array, Pair
 
 __all__: list[str] = []
@@ -22,6 +23,10 @@ __all__: list[str] = []
 
 LONG = 1024
 """How much of a long patch is summed at a time: the weights of that much, for a row of a tile, fit into L2."""
+
+OVERLAP = 1.25
+"""How much tiles may do that overlap: lines of 26 pixels, of 8 channels, take 7 % less time in four tiles of 8 pixels;
+lines of 12, of 13 channels, would take 3 % more."""
 
 
 class Sweep(NamedTuple):
@@ -88,6 +93,8 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
                 *some.pixels,
                 *part,
                 some.row if longest <= piece else run,
+                some.width,
+                some.slide if longest <= piece and _slides(some.width) else 0,
             )
             for some in found
             for part in [_piece(some.patch, start, piece)]
@@ -115,11 +122,26 @@ def _piece(part: Pair, start: int, size: int) -> Pair:
     return min(part[0] + start, part[1]), min(part[0] + start + size, part[1])
 
 
+def _slides(width: int) -> bool:
+    """Tell whether a line is long enough for tiles of slide.py, the last of which ends where the line does."""
+    return width >= PIXELS and -(-width // PIXELS) * PIXELS <= OVERLAP * width
+
+
 def _exchange(to: Gathering, blocks: Blocks, bands: int) -> Sweep:
     """Let the patch run along the rows of the tiles, and sum over the pixels that see it."""
     found, pixels, patch = classes(to, blocks, bands)
     terms = [
-        (some.source + q * to.c, some.result + q * to.o, q * to.weights, 0, *some.patch, *some.pixels, some.width)
+        (
+            some.source + q * to.c,
+            some.result + q * to.o,
+            q * to.weights,
+            0,
+            *some.patch,
+            *some.pixels,
+            some.width,
+            some.width,
+            0,
+        )
         for some in found
         for q in range(to.groups)
     ]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, splice
+from tinydl.kernels.compiled.slide import PIXELS, slide_function
 from tinydl.kernels.compiled.tile import DEPTHWISE_ROWS, ROWS, VECTOR_BYTES, WIDE, Tile, tile_function
 from tinydl.shapes import Array
 
@@ -15,13 +16,14 @@ __all__: list[str] = []
 
 _wide, _middle, _narrow = (tile_function(width, dense=True) for width in (WIDE, 2, 1))
 _deep_wide, _deep_middle, _deep_narrow = (tile_function(width, dense=False) for width in (WIDE, 2, 1))
+_slide, _deep_slide = slide_function(dense=True), slide_function(dense=False)
 _ROWS = ROWS[WIDE], ROWS[2], ROWS[1]
 _DEEP_ROWS = DEPTHWISE_ROWS[WIDE], DEPTHWISE_ROWS[2], DEPTHWISE_ROWS[1]
 
 
 @splice
 def _sweep(
-    wide: Tile, middle: Tile, narrow: Tile, tile_rows: tuple[int, int, int], x_lane: int,
+    wide: Tile, middle: Tile, narrow: Tile, slide: Tile, tile_rows: tuple[int, int, int], x_lane: int,
     x: Array, b: Array, y: Array, start: Array, share: Array, rows: Array, y_rows: Array, steps: Array, b_steps: Array,
     terms: Array, x_run: int, b_run: int, accumulate: int, x_jump: int, b_jump: int, y_jump: int, n_blocks: int,
     last: int, low: float, high: float,
@@ -31,8 +33,9 @@ def _sweep(
     A share is what one worker does: (offset in x, in b, in y, in start, number of columns, first and end of its terms,
     first and end of the rows of each term).
     A term is (offset in x, in b, in y, in start, first and end of its rows, first and end of its steps, how many of
-    them make a run, in which x moves by x_run and b by b_run with each). With accumulate = 1, `start` is y itself. The
-    last piece of a sum is clamped to low…high.
+    them make a run, in which x moves by x_run and b by b_run with each, how many rows make a line of an image, and, if
+    tiles may slide along it, the channels of a tap, with a minus if they go backward). With accumulate = 1, `start` is
+    y itself. The last piece of a sum is clamped to low…high.
     """
     lanes = VECTOR_BYTES // x.itemsize
     T = x.dtype.type
@@ -47,7 +50,16 @@ def _sweep(
             k, k_end, run = terms[t, 6], terms[t, 7], terms[t, 8]
             left = share[4]
             while left > 0:
-                if left > (WIDE - 1) * lanes:
+                if left <= lanes and terms[t, 10] != 0:
+                    n, width = left, terms[t, 9]
+                    for line in range(first_row, row_end, width):
+                        for pixel in range(0, width, PIXELS):
+                            slide(
+                                x, x_at, rows, y_rows, line + min(pixel, width - PIXELS), b, b_at, steps, b_steps,
+                                k, k_end, abs(terms[t, 10]), 1 if terms[t, 10] > 0 else -1, b_run,
+                                y, y_at, start, start_at, n, least, most,
+                            )  # fmt: skip
+                elif left > (WIDE - 1) * lanes:
                     n = min(left, WIDE * lanes)
                     for row in range(first_row, row_end, tile_rows[0]):
                         fetch = accumulate if row == first_row else 0
@@ -84,7 +96,7 @@ def dense(
     """Every output channel is a sum over all channels of x."""
     give(boss, crew)
     _sweep(
-        _wide, _middle, _narrow, _ROWS, 0, x, b, y, start, shares[worker],
+        _wide, _middle, _narrow, _slide, _ROWS, 0, x, b, y, start, shares[worker],
         rows, y_rows, steps, b_steps, terms, x_run, b_run, accumulate, x_jump, b_jump, y_jump, n_blocks,
         last, low, high,
     )  # fmt: skip
@@ -100,7 +112,7 @@ def _depthwise(
     """Every output channel depends on its own channel of x only."""
     give(boss, crew)
     _sweep(
-        _deep_wide, _deep_middle, _deep_narrow, _DEEP_ROWS, 1, x, b, y, start, shares[worker],
+        _deep_wide, _deep_middle, _deep_narrow, _deep_slide, _DEEP_ROWS, 1, x, b, y, start, shares[worker],
         rows, y_rows, steps, b_steps, terms, x_run, b_run, accumulate, x_jump, b_jump, y_jump, n_blocks,
         last, low, high,
     )  # fmt: skip

@@ -192,7 +192,7 @@ def _shares(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
 
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
     """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`."""
-    terms = np.zeros((workers, 16, 9), np.int64)
+    terms = np.zeros((workers, 16, 11), np.int64)
     terms[:, :, :3] = np.arange(16)[:, None] * [a, b, y]
     terms[:, :, 5], terms[:, :, 7], terms[:, :, 8] = rows, steps, LONG
     return terms
@@ -202,7 +202,7 @@ def _multiply(a: Array, b: Array, y: Array) -> None:
     """Set y = a b for a small matrix a and a wide one b."""
     (m, k), columns = a.shape, b.shape[1]
     tables = _table(m, k), _table(m, columns), _table(k, 1), _table(k, columns)
-    terms = np.array([[0, 0, 0, 0, 0, m, 0, k, k]])
+    terms = np.array([[0, 0, 0, 0, 0, m, 0, k, k, 0, 0]])
     inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), filled(columns, 0, y.dtype)
     shares = _shares(columns, 1, -(-DENSE.grain // (m * k)), threads.num_threads())
     numbers = terms, 1, columns, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
