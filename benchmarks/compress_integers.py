@@ -11,7 +11,7 @@ The file holds all that inference needs: structure, weights, biases, multipliers
 how hard images are shaken) were made on images held out of the training set, with `--tune`, which leaves the test set
 alone; a run trains on 55,000 and touches the test set once, with the network that was read back.
 
-    TINYDL_DATA=... python benchmarks/compress_integers.py [--seeds 3] [--widths 8 8 13 16] [--bits 6]
+    TINYDL_DATA=... python benchmarks/compress_integers.py [--seeds 3] [--widths 8 8 14 16] [--bits 6]
 """
 
 import argparse
@@ -94,12 +94,12 @@ def run(seed: int, args: argparse.Namespace) -> tuple[float, int]:
 def main() -> None:
     """Run all seeds and print the mean."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--widths", type=int, nargs=4, default=[8, 8, 13, 16])
+    parser.add_argument("--widths", type=int, nargs=4, default=[8, 8, 14, 16])
     parser.add_argument("--blocks", type=int, default=3, help="with shortcuts, at 14×14 pixels")
     parser.add_argument("--bits", type=int, default=6, help="of weights")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, nargs=2, default=[48, 14], help="before and after quantization")
+    parser.add_argument("--epochs", type=int, nargs=2, default=[72, 14], help="before and after quantization")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.02, help="the schedule's peak; a tenth of it after quantization")
     parser.add_argument("--degrees", type=float, default=12.0, help="largest turn")
