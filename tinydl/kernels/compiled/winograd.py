@@ -27,7 +27,6 @@ from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.lowering import EVERY
 from tinydl.kernels.compiled.memory import filled, ranges
-from tinydl.kernels.compiled.plan import LONG
 from tinydl.kernels.compiled.sweep import DENSE, dense
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd_tile import GRADIENT, INPUT, gather_function, spread_function
@@ -194,7 +193,7 @@ def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array
     """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`."""
     terms = np.zeros((workers, 16, 11), np.int64)
     terms[:, :, :3] = np.arange(16)[:, None] * [a, b, y]
-    terms[:, :, 5], terms[:, :, 7], terms[:, :, 8] = rows, steps, LONG
+    terms[:, :, 5], terms[:, :, 7], terms[:, :, 8] = rows, steps, EVERY
     return terms
 
 
