@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import shutil
@@ -159,3 +160,31 @@ def test_exact_formulas_stay_exact_inside_kernels_that_may_fuse():
     y = np.empty_like(a)
     kernel(y, a, a * a)
     np.testing.assert_array_equal(y, 0)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_no_search_for_garbage_interrupts_a_compilation(on: bool) -> None:
+    if jit.numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled")
+    searches: list[str] = []
+    before, watcher = gc.isenabled(), lambda phase, _: searches.append(phase)
+    formula = jit.inline(lambda x: x * x + 1)
+    (gc.enable if on else gc.disable)()
+    gc.callbacks.append(watcher)
+    try:
+        assert formula(2.0) == 5.0
+        after = gc.isenabled()
+    finally:
+        gc.callbacks.remove(watcher)
+        (gc.enable if before else gc.disable)()
+    assert after is on
+    assert len(searches) <= 4  # what runs before and behind it may search; the compilation did so more than ten times
+
+
+def test_a_compilation_that_fails_leaves_the_search_for_garbage_on() -> None:
+    if jit.numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled")
+    wrong = jit.inline(lambda x: x.no_such_thing)
+    with pytest.raises(jit.numba.core.errors.TypingError):
+        wrong(2.0)
+    assert gc.isenabled()
