@@ -166,6 +166,13 @@ def test_im2col_against_loops(case: Case) -> None:
     assert_same(reference.col2im(np.ones_like(matrix), case.x_shape, *options), gathered, case.dtype)
 
 
+SLIDING = [
+    Case(2, 2, 3, 5, (6, 18), (3, 3), (1, 1), (1, 1)),
+    Case(1, 1, 4, 16, (5, 31), (5, 3), (1, 1), (2, 1), dtype="f8"),
+    Case(3, 3, 2, 1, (4, 10), (1, 3)),
+]
+"""Lines along which tiles slide, in groups as well, forward and, for the gradient, backward."""
+
 DEEP = [
     Case(1, 1, 130, 20, (6, 7), (3, 3), (2, 2), (1, 1), (2, 2)),
     Case(2, 1, 1100, 3, (2, 3), (1, 2)),
@@ -174,7 +181,7 @@ DEEP = [
 """Sums so long that they are made in pieces, which must end where the channels of a tap do, or divide them."""
 
 
-@pytest.mark.parametrize("case", [*LARGE, *DEEP], ids=str)
+@pytest.mark.parametrize("case", [*LARGE, *SLIDING, *DEEP], ids=str)
 def test_large_ones_agree_with_the_reference(compiled: ModuleType, case: Case, n_threads: int) -> None:
     x, weight, bias, g = case.arrays()
     results = [

@@ -83,6 +83,7 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
     longest = max(some.patch[1] - some.patch[0] for some in found)
     run = to.c if 0 < to.c <= LONG else math.gcd(to.c, LONG)
     piece = LONG // run * run
+    whole = longest <= piece  # tiles that overlap would add a further piece twice
     for start in range(0, max(longest, 1), piece):
         terms = [
             (
@@ -92,9 +93,9 @@ def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
                 q * to.o,
                 *some.pixels,
                 *part,
-                some.row if longest <= piece else run,
+                some.row if whole else run,
                 some.width,
-                some.slide if longest <= piece and _slides(some.width) else 0,
+                some.slide if whole and _slides(some.width) else 0,
             )
             for some in found
             for part in [_piece(some.patch, start, piece)]
