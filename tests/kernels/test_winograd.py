@@ -117,3 +117,17 @@ def run_compiled(intrinsic):
     """Return an intrinsic as a function of Python."""
     numba = pytest.importorskip("numba")
     return numba.njit(lambda *args: intrinsic(*args))
+
+
+def test_direct_sums_where_most_squares_lie_at_the_rim():
+    geometry = conv._geometry((128, 64, 4, 4), (64, 64, 3, 3), ONE, (0, 0), ONE, 1)
+    assert winograd.pays(128, geometry, geometry.y)  # one square of 2×2 places
+    assert not winograd.pays(128, geometry, geometry.x)  # four of them, for places that see one to four of g
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 9), padding=st.integers(0, 2))
+def test_pairs_of_places_and_taps(n, padding):
+    out = n - 2 + 2 * padding
+    seen = [0 <= place + tap - padding < n for place in range(out) for tap in range(3)]
+    assert winograd._pairs(n, out, padding) == sum(seen)
