@@ -18,7 +18,7 @@ from tinydl.kernels.compiled import jit
 ROOT = Path(tinydl.__file__).parents[1]
 
 SCRIPT = """
-import inspect, json, warnings
+import inspect, json, sys, warnings
 import numpy as np
 warnings.simplefilter("error")
 from tinydl.kernels.compiled import elementwise, jit, optim
@@ -32,6 +32,8 @@ print(json.dumps({
     "hits": [sum(s.cache_hits.values()) for s in stats],
     "misses": [sum(s.cache_misses.values()) for s in stats],
     "users": jit.numba.config.CACHE_DIR,
+    "compiler": "numba.np.npyimpl" in sys.modules,
+    "new": jit.njit(lambda a: np.sqrt(a).sum())(np.full(3, 4.0)),
 }))
 """
 
@@ -43,6 +45,7 @@ def run(root: Path = ROOT, **environment: str | None) -> dict[str, object]:
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=defined, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
+    assert result["new"] == 6.0
     assert result["y"] == pytest.approx([0.26894143, 0.5, 0.7310586], rel=1e-6)
     return result
 
@@ -61,6 +64,7 @@ def test_a_second_process_finds_the_machine_code_of_the_first(warm: Path) -> Non
     second = run(TINYDL_CACHE=str(warm), NUMBA_CACHE_DIR="/users/own")
     assert (second["hits"], second["misses"]) == ([1, 1], [0, 0])
     assert second["users"] == "/users/own"
+    assert not second["compiler"]  # it takes longer to load than all kernels of a network
 
 
 def _flip(content: bytes) -> bytes:
