@@ -24,6 +24,8 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from tinydl.kernels.compiled import ahead
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -170,10 +172,13 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             _prepare_to_run(target_context)
-            return self._load_overload(sig, target_context)
+            found = self._load_overload(sig, target_context)
         except Exception:  # whatever a damaged file makes the loader raise
             self._forget()
-            return None
+            found = None
+        if found is None:
+            ahead.begin(cache_folder())
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:

@@ -1,0 +1,111 @@
+"""The process that compiles ahead is started once, where it helps, and never outlives the one it helps."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("numba")
+from tinydl.kernels.compiled import ahead, jit
+
+STARTED: list[list[str]] = []
+
+
+class Process:
+    def __init__(self, command: list[str], env: dict[str, str], **streams: int) -> None:
+        assert env["TINYDL_COMPILE_AHEAD"] == "0"
+        assert set(streams.values()) == {subprocess.DEVNULL}
+        STARTED.append(command)
+
+
+@pytest.fixture
+def ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("TINYDL_COMPILE_AHEAD", raising=False)
+    monkeypatch.setattr(ahead, "_processors", lambda: 2)
+    monkeypatch.setattr(ahead.subprocess, "Popen", Process)
+    monkeypatch.setattr(ahead.atexit, "register", lambda *_: None)
+    STARTED.clear()
+    ahead.begin.cache_clear()
+    yield
+    ahead.begin.cache_clear()
+
+
+@pytest.mark.usefixtures("ready")
+def test_it_starts_once_for_a_folder(tmp_path: Path) -> None:
+    assert ahead.begin(tmp_path) is ahead.begin(tmp_path) is not None
+    ahead.begin.cache_clear()  # as in another process
+    assert ahead.begin(tmp_path) is None
+    [[python, *_, program]] = STARTED
+    assert python == sys.executable
+    compile(program, "program", "exec")
+
+
+@pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize("case", ["off", "no folder", "one processor", "Python in a program", "nothing to write"])
+def test_it_does_not_start(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder: Path | None = tmp_path
+    if case == "off":
+        monkeypatch.setenv("TINYDL_COMPILE_AHEAD", "0")
+    elif case == "no folder":
+        folder = None
+    elif case == "one processor":
+        monkeypatch.setattr(ahead, "_processors", lambda: 1)
+    elif case == "nothing to write":
+        folder = tmp_path / "missing"
+    else:
+        monkeypatch.setattr(sys, "executable", "/usr/bin/program")
+    assert ahead.begin(folder) is None
+    assert not STARTED
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_system_that_starts_no_process_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(ahead.subprocess, "Popen", refuse)
+    assert ahead.begin(tmp_path) is None
+
+
+def test_it_ends_with_the_first_process() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    ahead._end(process)
+    assert process.returncode not in (None, 0)
+
+
+STEP = """
+import numpy as np
+from tinydl import Tensor, nn, optim
+from tinydl.kernels.compiled import dot, elementwise, last_first, norm, pool, softmax, sums, winograd
+from tinydl.kernels.compiled import optim as steps
+from tinydl.nn.functional import cross_entropy
+
+last_first.compile_all()
+kernels = [
+    steps._adam, norm._grad_sums, norm._grad_coefficients, norm._grad, sums._add_pixels, pool._scatter, dot._dot,
+    winograd._add_weight_grad, softmax._nll_grad, softmax._log_softmax_grad, softmax._nll, softmax._log_softmax,
+]
+compiled = [set(kernel.overloads) for kernel in kernels]
+net = nn.Sequential(
+    *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 32, 3), nn.BatchNorm2d(32), nn.ReLU()),
+    *(nn.Flatten(), nn.Linear(32 * 11 * 11, 64), nn.ReLU(), nn.Linear(64, 10)),
+)
+optimizer = optim.Adam(net.parameters())
+images = np.random.default_rng(0).standard_normal((32, 1, 28, 28), np.float32)
+cross_entropy(net(Tensor(images)), np.zeros(32, np.int64)).backward()
+optimizer.step()
+for kernel, before in zip(kernels, compiled):
+    assert len(before) == 1, kernel
+    assert set(kernel.overloads) == before, kernel
+print("the same")
+"""
+
+
+def test_a_training_step_needs_what_was_compiled_for_it() -> None:
+    if jit.numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled")
+    done = subprocess.run([sys.executable, "-c", STEP], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("the same\n", 0), done.stderr

@@ -1,0 +1,55 @@
+"""A second process that compiles while the first does: with nothing on disk, a first step waits two thirds as long.
+
+Numba compiles one function at a time, in the order in which a network asks for them. So, once for each cache folder, a
+process of its own begins at the other end (last_first.py) and leaves in the folder what it has compiled, where the
+first process finds it. It ends when it is done, or with the first process. TINYDL_COMPILE_AHEAD=0 in the environment
+does without.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+__all__: list[str] = []
+
+OFF = {"TINYDL_COMPILE_AHEAD": "0"}
+"""What the environment says to do without; the second process is told so as well."""
+
+PROGRAM = "import sys; sys.path[:] = {}; from tinydl.kernels.compiled import last_first; last_first.compile_all()"
+
+
+@functools.cache
+def begin(folder: Path | None) -> subprocess.Popen[bytes] | None:
+    """Start the second process, the first time that somebody misses something in the folder.
+
+    Not on a single processor, and not from a program that has Python inside: it would start itself.
+    """
+    is_python = Path(sys.executable or "").stem.startswith("python")
+    if folder is None or os.environ.items() >= OFF.items() or not is_python or _processors() < 2:
+        return None
+    nowhere = subprocess.DEVNULL
+    try:
+        (folder / "ahead").touch(exist_ok=False)  # of several processes, one
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(sys.path)],
+            env=os.environ | OFF, stdin=nowhere, stdout=nowhere, stderr=nowhere,
+        )  # fmt: skip
+    except OSError:
+        return None
+    atexit.register(_end, process)
+    return process
+
+
+def _processors() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
