@@ -1,4 +1,4 @@
-"""The process that compiles ahead is started once, where it helps, and never outlives the one it helps."""
+"""The process that compiles ahead is started once, where it helps, and ends with the one it helps."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ class Process:
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("TINYDL_COMPILE_AHEAD", raising=False)
-    monkeypatch.setattr(ahead, "_processors", lambda: 2)
+    monkeypatch.setattr(ahead, "num_threads", lambda: 2)
     monkeypatch.setattr(ahead.subprocess, "Popen", Process)
     monkeypatch.setattr(ahead.atexit, "register", lambda *_: None)
     STARTED.clear()
@@ -44,15 +44,15 @@ def test_it_starts_once_for_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ready")
-@pytest.mark.parametrize("case", ["off", "no folder", "one processor", "Python in a program", "nothing to write"])
+@pytest.mark.parametrize("case", ["off", "no folder", "one thread", "Python in a program", "nothing to write"])
 def test_it_does_not_start(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder: Path | None = tmp_path
     if case == "off":
         monkeypatch.setenv("TINYDL_COMPILE_AHEAD", "0")
     elif case == "no folder":
         folder = None
-    elif case == "one processor":
-        monkeypatch.setattr(ahead, "_processors", lambda: 1)
+    elif case == "one thread":
+        monkeypatch.setattr(ahead, "num_threads", lambda: 1)
     elif case == "nothing to write":
         folder = tmp_path / "missing"
     else:
@@ -77,6 +77,7 @@ def test_it_ends_with_the_first_process() -> None:
 
 
 STEP = """
+import inspect
 import numpy as np
 from tinydl import Tensor, nn, optim
 from tinydl.kernels.compiled import dot, elementwise, last_first, norm, pool, softmax, sums, winograd
@@ -87,6 +88,7 @@ last_first.compile_all()
 kernels = [
     steps._adam, norm._grad_sums, norm._grad_coefficients, norm._grad, sums._add_pixels, pool._scatter, dot._dot,
     winograd._add_weight_grad, softmax._nll_grad, softmax._log_softmax_grad, softmax._nll, softmax._log_softmax,
+    inspect.getclosurevars(elementwise.relu_grad).nonlocals["compiled"],
 ]
 compiled = [set(kernel.overloads) for kernel in kernels]
 net = nn.Sequential(

@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tinydl.kernels.threads import num_threads
+
 __all__: list[str] = []
 
 OFF = {"TINYDL_COMPILE_AHEAD": "0"}
@@ -27,10 +29,10 @@ PROGRAM = "import sys; sys.path[:] = {}; from tinydl.kernels.compiled import las
 def begin(folder: Path | None) -> subprocess.Popen[bytes] | None:
     """Start the second process, the first time that somebody misses something in the folder.
 
-    Not on a single processor, and not from a program that has Python inside: it would start itself.
+    Not where kernels have one thread, and not from a program that has Python inside: it would start itself.
     """
     is_python = Path(sys.executable or "").stem.startswith("python")
-    if folder is None or os.environ.items() >= OFF.items() or not is_python or _processors() < 2:
+    if folder is None or os.environ.items() >= OFF.items() or not is_python or num_threads() < 2:
         return None
     nowhere = subprocess.DEVNULL
     try:
@@ -43,11 +45,6 @@ def begin(folder: Path | None) -> subprocess.Popen[bytes] | None:
         return None
     atexit.register(_end, process)
     return process
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
