@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinydl.kernels import buffers
+
 layout = pytest.importorskip("tinydl.kernels.compiled.layout")
 transpose = pytest.importorskip("tinydl.kernels.compiled.transpose")
 
@@ -26,6 +28,9 @@ def test_weights(groups, o, c, kh, kw, dtype):
         packed = layout.patches_first(weight, groups, weight.dtype, given_scale)
         wanted = seen.transpose(0, 3, 4, 2, 1) * factor
         np.testing.assert_array_equal(packed, wanted.reshape(groups, kh * kw * c, o))
+        again = layout.patches_last(np.ascontiguousarray(wanted.reshape(groups, kh * kw * c, o)), weight.shape)
+        np.testing.assert_array_equal(again, weight if given_scale is None else weight * scale[:, None, None, None])
+        assert buffers.is_fresh(again)
         aligned = layout.patches_first(weight, groups, weight.dtype, given_scale, aligned=True)
         np.testing.assert_array_equal(aligned[..., :o], wanted.reshape(groups, kh * kw * c, o))
         line = aligned.shape[2] * aligned.itemsize

@@ -5,6 +5,7 @@ import pytest
 
 import tinydl
 from tinydl import nn
+from tinydl.modes import observe
 from tinydl.nn import fusion
 from tinydl.tensor import Tensor
 
@@ -127,6 +128,41 @@ def test_a_hook_between_batch_norm_and_relu_sees_negative_numbers():
     modules[0].register_forward_hook(lambda m, args, y: seen.append(y.data.min()))
     nn.Sequential(*modules)(Tensor(np.array([[1.0, 2.0], [3.0, -4.0]], np.float32)))
     assert seen[0] < 0
+
+
+@pytest.mark.parametrize("clamp", [nn.ReLU, nn.ReLU6])
+@pytest.mark.parametrize("pool", [(2,), (3, 2, 1), (2, 1), (3, 2, 0, 1, False, True), (2, 2, 0, 2)])
+def test_a_clamp_and_a_max_pooling_that_change_places_change_no_bit(clamp, pool):
+    rng = np.random.default_rng(5)
+    numbers = [-2.0, -1.0, -0.0, 0.0, 1.0, 5.0, 6.0, 7.0, np.nan, np.inf, -np.inf]
+    x = rng.choice(np.array(numbers, np.float32), (2, 3, 9, 8))
+    found = []
+    for together in (True, False):
+        leaf, first, second = Tensor(x.copy(), requires_grad=True), clamp(), nn.MaxPool2d(*pool)
+        y = nn.Sequential(first, second)(leaf) if together else second(first(leaf))
+        y.backward(np.arange(1, y.data.size + 1, dtype=np.float32).reshape(y.shape))
+        found.append([y.data, leaf.grad.data])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one.view(np.uint32), other.view(np.uint32))
+
+
+def kinds_of_ops(modules):
+    seen = []
+    with observe(lambda op, *others: seen.append(op.name)):
+        nn.Sequential(*modules)(Tensor(np.ones((1, 2, 4, 4), np.float32)))
+    return seen
+
+
+def test_a_clamp_runs_behind_the_max_pooling_unless_somebody_watches():
+    assert kinds_of_ops([nn.ReLU(), nn.MaxPool2d(2)]) == ["max_pool", "relu"]
+    assert kinds_of_ops([nn.ReLU(), nn.AvgPool2d(2)]) == ["relu", "avg_pool"]
+    for watched_one in range(2):
+        modules = nn.ReLU(), nn.MaxPool2d(2)
+        modules[watched_one].register_forward_hook(lambda *a: None)
+        assert kinds_of_ops(modules) == ["relu", "max_pool"]
+    y, indices = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2, return_indices=True))(Tensor(-np.ones((1, 1, 2, 2))))
+    assert y.tolist() == [[[[0.0]]]]
+    assert indices.tolist() == [[[[0]]]]
 
 
 def test_fused_wherever_the_input_comes_from(calls):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from tinydl.nn import Module
-from tinydl.nn.hooks import Handle
+from tinydl.nn.hooks import Bystander, Handle
 from tinydl.tensor import Tensor
 
 
@@ -66,8 +66,9 @@ class Calls(Generic[C]):
             for name, module in model.named_modules():
                 if id(module) in left:
                     continue
-                handles.append(module.register_forward_pre_hook(self._starter(name or type(model).__name__)))
-                handles.append(module.register_forward_hook(self._end))
+                start = self._starter(name or type(model).__name__)
+                handles.append(module.register_forward_pre_hook(Bystander(start)))
+                handles.append(module.register_forward_hook(Bystander(self._end)))
             yield
         finally:
             for handle in handles:

@@ -7,11 +7,12 @@ change what it does, what can be fused is left without hooks, and recognised by 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tinydl.modes import mode, observe
 from tinydl.nn import Module, Sequential
-from tinydl.nn.fusion import groups, recorded_groups
+from tinydl.nn.fusion import groups, is_norm_with_relu
 from tinydl.tensor import Tensor
 
 KERNELS = frozenset({"conv2d_clamped", "linear_clamped", "batch_norm_relu_train"})
@@ -67,7 +68,9 @@ def possible_fusions(model: Module) -> Fusions:
 
 
 def _groups(modules: Sequence[Module]) -> Iterator[Sequence[Module]]:
-    return recorded_groups(modules) if mode.recording else (members for _, members in groups(modules))
+    if not mode.recording:
+        return (members for _, members in groups(modules))
+    return (pair for pair in pairwise(modules) if is_norm_with_relu(*pair))
 
 
 def fusions(model: Module, inputs: Sequence[Tensor]) -> Fusions:

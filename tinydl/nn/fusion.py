@@ -1,5 +1,7 @@
 """What `Sequential` runs as one kernel: batch norm and ReLU; where nothing is recorded, with the weights before them.
 
+Where calls are recorded, a clamp in front of a max pooling runs behind it, on a quarter of the numbers.
+
 Modules are fused only where that does what calling them would: no hook is on them, no subclass has a `forward` of its
 own, batch norm is in evaluation with running statistics, all arrays have one dtype. Everything else is called in turn.
 """
@@ -16,6 +18,7 @@ from tinydl.nn.conv import Conv2d
 from tinydl.nn.linear import Linear
 from tinydl.nn.module import Module
 from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
+from tinydl.nn.pool import MaxPool2d
 from tinydl.nn.shuffle import ChannelShuffle
 from tinydl.ops.geometry import convolution
 from tinydl.ops.inference import (
@@ -104,26 +107,39 @@ def run(modules: Sequence[Module], x: Any) -> Any:
 
 
 def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
-    """Call the modules in turn; batch norm and a ReLU behind it share their passes over memory, both ways."""
-    for members in recorded_groups(modules):
-        first: Any = members[0]
-        x = first(x) if len(members) == 1 else first.normalize(x, relu=True)
+    """Call the modules in turn; batch norm and a ReLU behind it share their passes over memory, both ways.
+
+    A clamp and a max pooling change places: no order of numbers is lost by a clamp, and where it makes equals of two
+    that were not, its derivative is zero. So results and gradients are the same bit for bit.
+    """
+    i, n = 0, len(modules)
+    while i < n:
+        first: Any = modules[i]
+        second: Any = modules[i + 1] if i + 1 < n else None
+        if is_norm_with_relu(first, second):
+            x, i = first.normalize(x, relu=True), i + 2
+        elif _is_clamp_before_max(first, second):
+            x, i = first(second(x)), i + 2
+        else:
+            x, i = first(x), i + 1
     return x
 
 
-def recorded_groups(modules: Sequence[Module]) -> Iterator[Sequence[Module]]:
-    """Return the modules where calls are recorded: batch norm and a ReLU behind it together, all others alone."""
-    i = 0
-    while i < len(modules):
-        norm = modules[i]
-        pair = isinstance(norm, BatchNorm1d | BatchNorm2d) and _computes_as(norm, BatchNorm2d)
-        size = 2 if pair and _is_plain_relu(modules[i + 1] if i + 1 < len(modules) else None) else 1
-        yield modules[i : i + size]
-        i += size
+def is_norm_with_relu(first: Module, second: Module | None) -> bool:
+    """Tell whether two modules are a batch norm and a ReLU behind it, which are one kernel where calls are recorded."""
+    return (
+        type(second) is ReLU
+        and second._hooks is None
+        and isinstance(first, BatchNorm1d | BatchNorm2d)
+        and _computes_as(first, BatchNorm2d)
+    )
 
 
-def _is_plain_relu(module: Module | None) -> bool:
-    return type(module) is ReLU and module._hooks is None
+def _is_clamp_before_max(first: Module, second: Module | None) -> bool:
+    if not (type(first) in CLAMPS and isinstance(second, MaxPool2d) and type(second).forward is MaxPool2d.forward):
+        return False
+    hooks = first._hooks, second._hooks
+    return not (second.return_indices or any(some is not None and some.look_at_values() for some in hooks))
 
 
 def groups(modules: Sequence[Module]) -> Iterator[tuple[Group, Sequence[Module]]]:

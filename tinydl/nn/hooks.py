@@ -21,6 +21,17 @@ class Forward(Protocol):
         """Compute the module's result."""
 
 
+class Bystander:
+    """A hook that only wants to know when its module runs, so that modules may change places under its eyes."""
+
+    def __init__(self, hook: Hook) -> None:
+        self._hook = hook
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the hook."""
+        return self._hook(*args)
+
+
 class Handle:
     """Removes one hook: by `remove()`, or at the end of a `with` block."""
 
@@ -50,6 +61,11 @@ class Hooks:
     def __bool__(self) -> bool:
         """Tell whether there is any hook."""
         return bool(self.before or self.after or self.backward)
+
+    def look_at_values(self) -> bool:
+        """Tell whether one of the hooks is more than a bystander."""
+        kinds = self.before, self.after, self.backward
+        return any(type(hook) is not Bystander for hooks in kinds for hook in hooks.values())
 
     def call(self, module: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run `module.forward` with everything registered around it."""

@@ -11,7 +11,8 @@ from tinydl.kernels import buffers
 from tinydl.kernels.compiled import depthwise, lowering, winograd
 from tinydl.kernels.compiled.dot import dot_into
 from tinydl.kernels.compiled.geometry import Geometry, Image
-from tinydl.kernels.compiled.layout import channels_last, patches_first, taps_first
+from tinydl.kernels.compiled.layout import channels_last, patches_first, patches_last, taps_first
+from tinydl.kernels.compiled.memory import filled
 from tinydl.kernels.compiled.sums import image_sums
 from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.reference.conv import out_size
@@ -74,9 +75,8 @@ def conv2d_input_grad(
     by_winograd = winograd.pays(n, geometry, geometry.x)
     packed = taps_first(weight, groups, seen.dtype, aligned=not by_winograd and seen.size >= MANY * len(weight))
     if by_winograd:  # the convolution of g with the weight turned round
-        turned = np.ascontiguousarray(packed.reshape(9, len(weight), c)[::-1])
-        opposite = 2 - padding[0], 2 - padding[1]
-        winograd.convolve(seen, turned, np.zeros(c, seen.dtype), gx.transpose(0, 2, 3, 1), opposite)
+        given = seen, packed.reshape(9, len(weight), c), filled(c, 0, seen.dtype), gx.transpose(0, 2, 3, 1)
+        winograd.convolve(*given, (2 - padding[0], 2 - padding[1]), transform=winograd.TURNED)
     else:
         lowering.input_grad(DENSE, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
     return gx
@@ -94,12 +94,12 @@ def conv2d_weight_grad(
         geometry = _geometry(g.shape, (c, o, 1, 1), stride, padding, dilation, groups)
         return lowering.weight_grad(DENSE, channels_last(x), channels_last(g), weight_shape, geometry)
     geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
-    shape = (groups, kh, kw, c, o // groups)
+    shape = (groups, kh * kw * c, o // groups)
     if winograd.pays(len(x), geometry, geometry.y):
         gw = winograd.weight_grad(channels_last(g), channels_last(x), padding).reshape(shape)
     else:
         gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
-    return gw.transpose(0, 4, 3, 1, 2).reshape(weight_shape)
+    return patches_last(gw, weight_shape)
 
 
 @np.errstate(all="ignore")

@@ -12,12 +12,15 @@ from tinydl.kernels.compiled.memory import FLOATS, filled, plain
 from tinydl.kernels.compiled.rows import copy_pixels, interleave, rows_of
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.transpose import transpose
-from tinydl.shapes import Array
+from tinydl.shapes import Array, Shape
 
 __all__: list[str] = []
 
 SIDE = 16
 """Rows that a thread takes at least: whole squares of transpose.py."""
+
+SCATTERED = 1 << 12
+"""Numbers from which on transposing by squares (4 µs, and 0.3 ns each) beats NumPy (1 µs, and 0.7 ns each)."""
 
 GRAIN = 1 << 14
 """Numbers that are worth handing to another thread: some 3 µs of work. Where threads share the channels of an image,
@@ -91,6 +94,26 @@ def taps_first(weight: Array, groups: int, dtype: np.dtype[Any], aligned: bool =
     flat = given.reshape(-1), packed.reshape(-1), rows, filled(c, 1, dtype)
     threads.share(transpose, 1, _all_of(c), *flat, groups, o * row * taps, o, row, c, taps)
     return packed
+
+
+def patches_last(gw: Array, weight_shape: Shape) -> Array:
+    """Return gw (groups, kh·kw·c, o), made of the patches that `patches_first` makes, as a new array (O, c, kh, kw)."""
+    groups, _, o = gw.shape
+    c, taps = weight_shape[1], weight_shape[2] * weight_shape[3]
+    result = buffers.empty(weight_shape, gw.dtype)
+    if gw.size < SCATTERED:
+        result.reshape(groups, o, c, taps)[...] = gw.reshape(groups, taps, c, o).transpose(0, 3, 2, 1)
+        return result
+    rows, y_rows = (c, _by_tap(1, o, c)) if taps == 1 else (taps, _by_output(c, taps, o))
+    flat = gw.reshape(-1), result.reshape(-1), y_rows, filled(rows, 1, gw.dtype)
+    threads.share(transpose, 1, _all_of(rows), *flat, groups, o * c * taps, 1, 0, rows, len(y_rows))
+    return result
+
+
+@functools.lru_cache(maxsize=256)
+def _by_output(c: int, taps: int, o: int) -> Array:
+    """Return where the taps of each (channel, output channel) start in a weight (O, c, kh, kw)."""
+    return ((np.arange(o) * c + np.arange(c)[:, None]) * taps).reshape(-1)
 
 
 def _line(n: int, dtype: np.dtype[Any]) -> int:

@@ -38,6 +38,9 @@ G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 WEIGHT = np.kron(G, G)
 """G w Gᵀ as one product, with w as a vector of nine."""
 
+TURNED = WEIGHT[:, ::-1].copy()
+"""The same for the weight turned round."""
+
 IN_CACHE = 4096
 """How many numbers of each of the 16 planes are worked on at a time: 256 KiB in float32."""
 
@@ -75,6 +78,7 @@ def _sizes(x: Array, y: Array, padding: Pair) -> Sizes:
     return Sizes(h, w, c, y_h, y_w, o, *padding, across, across * down, block)
 
 
+@functools.lru_cache(maxsize=256)
 def pays(n: int, geometry: Geometry, result: Image) -> bool:
     """Tell whether the algorithm fits, and has enough squares and channels to earn back what its transforms cost.
 
@@ -196,37 +200,53 @@ def _shares(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
     return np.array([[0, first, first, first, last - first, 0, n_terms, 0, EVERY] for first, last in cut])
 
 
+@functools.lru_cache(maxsize=256)
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
-    """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`."""
+    """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`; copy it to change it."""
     terms = np.zeros((workers, 16, 11), np.int64)
     terms[:, :, :3] = np.arange(16)[:, None] * [a, b, y]
     terms[:, :, 5], terms[:, :, 7], terms[:, :, 8] = rows, steps, EVERY
     return terms
 
 
+@functools.lru_cache(maxsize=16)
+def _product(m: int, k: int) -> Array:
+    """Return the one term of a product of m rows and k columns by k rows, for `Sweep`."""
+    return np.array([[0, 0, 0, 0, 0, m, 0, k, k, 0, 0]])
+
+
 def _multiply(a: Array, b: Array, y: Array) -> None:
     """Set y = a b for a small matrix a and a wide one b."""
     (m, k), columns = a.shape, b.shape[1]
     tables = _table(m, k), _table(m, columns), _table(k, 1), _table(k, columns)
-    terms = np.array([[0, 0, 0, 0, 0, m, 0, k, k, 0, 0]])
     inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), filled(columns, 0, y.dtype)
     shares = _shares(columns, 1, -(-DENSE.grain // (m * k)), threads.num_threads())
-    numbers = terms, 1, columns, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
+    numbers = _product(m, k), 1, columns, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
     threads.share(DENSE.sweep, len(shares), shares, *inputs, *tables, *numbers)
 
 
 def convolve(
-    x: Array, weight: Array, start: Array, y: Array, padding: Pair, low: float = -math.inf, high: float = math.inf
+    x: Array,
+    weight: Array,
+    start: Array,
+    y: Array,
+    padding: Pair,
+    low: float = -math.inf,
+    high: float = math.inf,
+    transform: Array = WEIGHT,
 ) -> None:
-    """Write y (N, H', W', O) = start + the convolution of x (N, H, W, C) with a weight (9, C, O), clamped."""
+    """Write y (N, H', W', O) = start + the convolution of x (N, H, W, C) with a weight (9, C, O), clamped.
+
+    Its transform is `WEIGHT`, or `TURNED` to turn the weight round.
+    """
     c, o = weight.shape[1:]
     sizes = _sizes(x, y, padding)
     planes_w = buffers.scratch("winograd weight", (16, c * o), x.dtype)
-    _multiply(WEIGHT, weight.reshape(9, -1), planes_w)
+    _multiply(transform, weight.reshape(9, -1), planes_w)
     shares = ranges(len(x) * sizes.each, -(-DENSE.grain // (16 * c * o)), threads.num_threads())
     n = len(shares)
     planes_x, planes_y = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
-    terms = _terms(n, planes_x.shape[1] // 16, c * o, planes_y.shape[1] // 16, 0, c)
+    terms = _terms(n, planes_x.shape[1] // 16, c * o, planes_y.shape[1] // 16, 0, c).copy()
     tables = _table(sizes.block, c), _table(sizes.block, o), _table(c, 1), _table(c, o)
     arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y, terms, filled(o, 0, y.dtype)
     threads.share(_convolve, n, shares, *arrays, _shares(o, 16, o, 1), tables, sizes, low, high)
@@ -242,7 +262,7 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
     planes_x, planes_g = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
     totals = buffers.empty((n, 16 * c * o), x.dtype)
     totals.fill(0)
-    terms = _terms(n, planes_x.shape[1] // 16, planes_g.shape[1] // 16, c * o, c, 0)
+    terms = _terms(n, planes_x.shape[1] // 16, planes_g.shape[1] // 16, c * o, c, 0).copy()
     tables = _table(c, 1), _table(c, o), _table(sizes.block, c), _table(sizes.block, o)
     arrays = x.reshape(-1), g.reshape(-1), totals, planes_x, planes_g, terms
     threads.share(_add_weight_grad, n, shares, *arrays, _shares(o, 16, o, 1), tables, sizes)
