@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("numba")
-from tinydl.kernels.compiled import ahead, jit
+from tinydl.kernels.compiled import ahead, jit, last_first
 
 STARTED: list[list[str]] = []
 
@@ -87,8 +87,8 @@ from tinydl.nn.functional import cross_entropy
 last_first.compile_all()
 kernels = [
     steps._adam, norm._grad_sums, norm._grad_coefficients, norm._grad, sums._add_pixels, pool._scatter, dot._dot,
-    winograd._add_weight_grad, softmax._nll_grad, softmax._log_softmax_grad, softmax._nll, softmax._log_softmax,
-    inspect.getclosurevars(elementwise.relu_grad).nonlocals["compiled"],
+    pool._share_windows, winograd._add_weight_grad, softmax._nll_grad, softmax._log_softmax_grad,
+    softmax._nll, softmax._log_softmax, inspect.getclosurevars(elementwise.relu_grad).nonlocals["compiled"],
 ]
 compiled = [set(kernel.overloads) for kernel in kernels]
 net = nn.Sequential(
@@ -111,3 +111,20 @@ def test_a_training_step_needs_what_was_compiled_for_it() -> None:
         pytest.skip("nothing is compiled")
     done = subprocess.run([sys.executable, "-c", STEP], capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("the same\n", 0), done.stderr
+
+
+def test_what_is_seen_to_be_needed_comes_before_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def task(name: str, sign: str, leaves: str = "") -> Any:
+        return last_first.Task(sign, lambda: (done.append(name), leaves and (tmp_path / leaves).touch()))
+
+    (tmp_path / "compiled").mkdir()
+    tasks = (
+        task("gradient of a", "a.*"), task("gradient of b", "b.*"),
+        task("loss", last_first.ALWAYS, leaves="compiled/b.kernel-1.nbi"), task("rest", "a.*"),
+    )  # fmt: skip
+    monkeypatch.setattr(last_first, "TASKS", tasks)
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    last_first.compile_all()
+    assert done == ["loss", "gradient of b", "gradient of a", "rest"]

@@ -1,35 +1,61 @@
 """The kernels of a training step in float32, called once each, those first that a network asks for last: see ahead.py.
 
-Winograd's gradient contains the convolution's tiles: by its turn, the other process has compiled these.
+What every network needs comes first, then the gradients of what the other process is seen to have compiled by then: of
+batch norm, say, only where the network has one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
-from tinydl.kernels.compiled import conv, elementwise, linear, norm, optim, pool, softmax
-from tinydl.shapes import Array
+from tinydl.kernels.compiled import conv, elementwise, jit, linear, norm, optim, pool, softmax
 
 __all__: list[str] = []
 
 
+class Task(NamedTuple):
+    """Some kernels, and the name of a file that tells that they will be asked for."""
+
+    sign: str
+    call: Callable[[], object]
+
+
+ALWAYS = "*"
+"""The sign of what every network needs."""
+
+X, ROW = np.ones((8, 32, 8, 8), np.float32), np.ones(32, np.float32)
+LOGITS, LABELS = np.ones((8, 10), np.float32), np.zeros(8, np.int64)
+"""Arrays as small as take the usual paths."""
+
+TASKS = (
+    Task(ALWAYS, lambda: optim.adam_step(ROW.copy(), ROW, ROW.copy(), ROW.copy(), 0.01, 0.9, 0.9, 1e-8, 0.0, False, 1)),
+    Task(ALWAYS, lambda: softmax.log_softmax(LOGITS, 1)),
+    Task(ALWAYS, lambda: softmax.log_softmax_grad(LOGITS, LOGITS, 1)),
+    Task(ALWAYS, lambda: conv.conv2d_bias_grad(X)),
+    Task("winograd.*", lambda: conv.conv2d_weight_grad(X, X, (32, 32, 3, 3), (1, 1), (1, 1), (1, 1), 1)),
+    Task("pool._max*", lambda: pool.max_pool2d_grad(X[:, :, ::2, ::2], np.zeros((8, 32, 4, 4), np.int32), X.shape)),
+    Task("elementwise.relu-*", lambda: elementwise.relu_grad(X, X)),
+    Task("norm.*", lambda: norm.batch_norm_grad(X, X, ROW, ROW, ROW)),
+    Task("norm.*", lambda: pool.adaptive_avg_pool2d_grad(X[:, :, :1, :1], X.shape)),  # with norms mostly goes a mean
+    Task("dot.*", lambda: softmax.nll_grad(LOGITS[:, 0], LABELS, None, -100, 10)),
+    Task("dot.*", lambda: softmax.nll(LOGITS, LABELS, None, -100)),
+    Task("dot.*", lambda: linear.linear(np.ones((64, 576), np.float32), np.ones((64, 576), np.float32), None)),
+)
+"""Those with no sign so far are done in this order: most networks have what stands first."""
+
+
 def compile_all() -> None:
-    """Call the kernels, on arrays as small as take the usual paths."""
-    x, row, labels = np.ones((8, 32, 8, 8), np.float32), np.ones(32, np.float32), np.zeros(8, np.int64)
-    one: tuple[int, int] = (1, 1)
-    optim.adam_step(row.copy(), row, row.copy(), row.copy(), 0.001, 0.9, 0.999, 1e-8, 0.0, False, 1)
-    norm.batch_norm_grad(x, x, row, row, row)
-    conv.conv2d_bias_grad(x)
-    pool.max_pool2d_grad(x[:, :, ::2, ::2], np.zeros((8, 32, 4, 4), np.int32), x.shape)
-    conv.conv2d_weight_grad(x, x, (32, 32, 3, 3), one, one, one, 1)
-    elementwise.relu_grad(x, x)
-    _loss(np.ones((8, 10), np.float32), labels)
-    linear.linear(np.ones((64, 576), np.float32), np.ones((64, 576), np.float32), None)
+    """Call the kernels."""
+    left = list(TASKS)
+    while left:
+        task = next((task for task in left if _is_there(task.sign)), left[0])
+        left.remove(task)
+        task.call()
 
 
-def _loss(logits: Array, labels: Array) -> None:
-    """Compile the cross entropy, from its gradient to its first part."""
-    softmax.nll_grad(logits[:, 0], labels, None, -100, 10)
-    softmax.log_softmax_grad(logits, logits, 1)
-    softmax.nll(logits, labels, None, -100)
-    softmax.log_softmax(logits, 1)
+def _is_there(sign: str) -> bool:
+    folder = jit.cache_folder()
+    return sign == ALWAYS or (folder is not None and any(folder.rglob(sign)))

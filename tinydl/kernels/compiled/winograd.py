@@ -24,10 +24,11 @@ import numpy as np
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.geometry import Geometry, Image
-from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.jit import njit, splice
 from tinydl.kernels.compiled.lowering import EVERY
 from tinydl.kernels.compiled.memory import filled, ranges
-from tinydl.kernels.compiled.sweep import DENSE, dense
+from tinydl.kernels.compiled.pointers import Address, address_of, call
+from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd_tile import GRADIENT, INPUT, gather_function, spread_function
 from tinydl.shapes import Array, Pair
@@ -101,7 +102,7 @@ def _pairs(n: int, out: int, padding: int) -> int:
     return sum(max(0, min(out, n + padding - tap) - max(0, padding - tap)) for tap in range(3))
 
 
-@njit
+@splice
 def _spread_block(
     spread: int, x: Array, height: int, width: int, channels: int, offset_row: int, offset_column: int,
     y: Array, plane: int, first: int, last: int, across: int, each: int,
@@ -120,7 +121,7 @@ def _spread_block(
                 _spread_g(x, x_at, row, column, height, width, pitch, channels, y, y_at, plane, n)
 
 
-@njit
+@splice
 def _gather_block(
     planes: Array, plane: int, start: Array, y: Array, height: int, width: int, channels: int,
     first: int, last: int, across: int, each: int, low: float, high: float,
@@ -140,9 +141,9 @@ def _gather_block(
 
 @njit
 def _convolve(
-    worker: int, boss: int, crew: Array, ranges: Array, x: Array, planes_w: Array, start: Array, y: Array,
-    planes_x: Array, planes_y: Array, terms: Array, nothing: Array, share: Array, tables: Tables, sizes: Sizes,
-    low: float, high: float,
+    worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, planes_w: Array, start: Array,
+    y: Array, planes_x: Array, planes_y: Array, terms: Array, nothing: Array, share: Array, tables: Tables,
+    sizes: Sizes, low: float, high: float,
 ) -> bool:  # fmt: skip
     """Make the worker's squares of y: see `convolve`."""
     give(boss, crew)
@@ -153,8 +154,8 @@ def _convolve(
         end = min(begin + block, ranges[worker, 1])
         mine[:, 5] = end - begin
         _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
-        dense(
-            0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine, 1, o,
+        call(
+            sums, 0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine, 1, o,
             0, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
         _gather_block(mine_y, y_plane, start, y, y_h, y_w, o, begin, end, across, each, low, high)
@@ -163,7 +164,7 @@ def _convolve(
 
 @njit
 def _add_weight_grad(
-    worker: int, boss: int, crew: Array, ranges: Array, x: Array, g: Array, totals: Array,
+    worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, g: Array, totals: Array,
     planes_x: Array, planes_g: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
 ) -> bool:  # fmt: skip
     """Add what the worker's squares give to its 16 planes of the gradient: see `weight_grad`."""
@@ -176,9 +177,10 @@ def _add_weight_grad(
         mine[:, 7] = end - begin
         _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
         _spread_block(1, g, y_h, y_w, o, 0, 0, mine_g, g_plane, begin, end, across, each)
-        dense(
-            0, 0, crew, share, mine_x, mine_g, total, total, *tables, mine, c, o, 1, 0, 0, 0, 1, 0, -math.inf, math.inf
-        )
+        call(
+            sums, 0, 0, crew, share, mine_x, mine_g, total, total, *tables, mine, c, o,
+            1, 0, 0, 0, 1, 0, -math.inf, math.inf,
+        )  # fmt: skip
     return wait(boss, crew)
 
 
@@ -215,6 +217,14 @@ def _product(m: int, k: int) -> Array:
     return np.array([[0, 0, 0, 0, 0, m, 0, k, k, 0, 0]])
 
 
+@functools.cache
+def _sums(dtype: np.dtype[Any]) -> Address:
+    """Return the address of the sweep that does the products of planes."""
+    numbers, entries, table = np.empty(0, dtype), np.empty(0, np.int64), np.empty((0, 0), np.int64)
+    arrays = entries, table, *[numbers] * 4, *[entries] * 4, table
+    return address_of(DENSE.sweep, 0, 0, *arrays, 1, 1, 0, 0, 0, 0, 1, 1, -math.inf, math.inf)
+
+
 def _multiply(a: Array, b: Array, y: Array) -> None:
     """Set y = a b for a small matrix a and a wide one b."""
     (m, k), columns = a.shape, b.shape[1]
@@ -249,7 +259,7 @@ def convolve(
     terms = _terms(n, planes_x.shape[1] // 16, c * o, planes_y.shape[1] // 16, 0, c).copy()
     tables = _table(sizes.block, c), _table(sizes.block, o), _table(c, 1), _table(c, o)
     arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y, terms, filled(o, 0, y.dtype)
-    threads.share(_convolve, n, shares, *arrays, _shares(o, 16, o, 1), tables, sizes, low, high)
+    threads.share(_convolve, n, shares, _sums(x.dtype), *arrays, _shares(o, 16, o, 1), tables, sizes, low, high)
 
 
 @np.errstate(all="ignore")
@@ -265,7 +275,7 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
     terms = _terms(n, planes_x.shape[1] // 16, planes_g.shape[1] // 16, c * o, c, 0).copy()
     tables = _table(c, 1), _table(c, o), _table(sizes.block, c), _table(sizes.block, o)
     arrays = x.reshape(-1), g.reshape(-1), totals, planes_x, planes_g, terms
-    threads.share(_add_weight_grad, n, shares, *arrays, _shares(o, 16, o, 1), tables, sizes)
+    threads.share(_add_weight_grad, n, shares, _sums(x.dtype), *arrays, _shares(o, 16, o, 1), tables, sizes)
     total = totals[0]
     for more in totals[1:]:
         total += more
