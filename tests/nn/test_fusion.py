@@ -7,6 +7,7 @@ import tinydl
 from tinydl import nn
 from tinydl.modes import observe
 from tinydl.nn import fusion
+from tinydl.nn.hooks import Bystander
 from tinydl.tensor import Tensor
 
 
@@ -160,6 +161,10 @@ def test_a_clamp_runs_behind_the_max_pooling_unless_somebody_watches():
         modules = nn.ReLU(), nn.MaxPool2d(2)
         modules[watched_one].register_forward_hook(lambda *a: None)
         assert kinds_of_ops(modules) == ["relu", "max_pool"]
+    modules = nn.ReLU(), nn.MaxPool2d(2)
+    for module in modules:
+        module.register_forward_hook(Bystander(lambda *a: None))
+    assert kinds_of_ops(modules) == ["max_pool", "relu"]
     y, indices = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2, return_indices=True))(Tensor(-np.ones((1, 1, 2, 2))))
     assert y.tolist() == [[[[0.0]]]]
     assert indices.tolist() == [[[[0]]]]

@@ -5,6 +5,7 @@ import pytest
 
 from tinydl import nn
 from tinydl.autograd import grad
+from tinydl.nn.hooks import Bystander
 from tinydl.tensor import Tensor
 
 
@@ -113,3 +114,17 @@ def test_a_backward_hook_needs_one_tensor_in_and_out():
     cell.register_full_backward_hook(lambda *_: None)
     with pytest.raises(TypeError, match="LSTMCell"):
         cell(Tensor([[1.0]]))
+
+
+def test_a_bystander_is_called_and_looks_at_no_values():
+    layer, seen = line(), []
+    layer.register_forward_pre_hook(Bystander(lambda m, args: seen.append("before")))
+    handle = layer.register_forward_hook(Bystander(lambda m, args, y: seen.append("after")))
+    assert layer(Tensor([1.0])).item() == 3
+    assert seen == ["before", "after"]
+    assert not layer._hooks.look_at_values()
+    watcher = layer.register_full_backward_hook(lambda m, gx, g: None)
+    assert layer._hooks.look_at_values()
+    watcher.remove()
+    handle.remove()
+    assert not layer._hooks.look_at_values()
