@@ -24,9 +24,9 @@ __all__: list[str] = []
 LONG = 1024
 """How much of a long patch is summed at a time: the weights of that much, for a row of a tile, fit into L2."""
 
-OVERLAP = 1.25
+OVERLAP = 1.34
 """How much tiles may do that overlap: lines of 26 pixels, of 8 channels, take 7 % less time in four tiles of 8 pixels;
-lines of 12, of 13 channels, would take 3 % more."""
+lines of 12, of 13 channels, 3 % more, but depthwise ones, of 384 channels, 10 % less."""
 
 
 class Sweep(NamedTuple):

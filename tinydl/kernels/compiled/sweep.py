@@ -50,8 +50,8 @@ def _sweep(
             k, k_end, run = terms[t, 6], terms[t, 7], terms[t, 8]
             left = share[4]
             while left > 0:
-                if left <= lanes and terms[t, 10] != 0:
-                    n, width = left, terms[t, 9]
+                if (left <= lanes or x_lane != 0) and terms[t, 10] != 0:
+                    n, width = min(left, lanes), terms[t, 9]
                     for line in range(first_row, row_end, width):
                         for pixel in range(0, width, PIXELS):
                             slide(
