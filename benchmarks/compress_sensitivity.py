@@ -97,7 +97,7 @@ def main() -> None:
     """Print the tables, draw the plots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="*", default=list(RATES), choices=list(RATES))
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--criterion", default="magnitude", choices=["magnitude", "random", "taylor", "obd"])
     parser.add_argument("--unit", default="weight", choices=list(UNITS))
