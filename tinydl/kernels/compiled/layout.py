@@ -110,7 +110,7 @@ def patches_last(gw: Array, weight_shape: Shape) -> Array:
     return result
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def _by_output(c: int, taps: int, o: int) -> Array:
     """Return where the taps of each (channel, output channel) start in a weight (O, c, kh, kw)."""
     return ((np.arange(o) * c + np.arange(c)[:, None]) * taps).reshape(-1)
