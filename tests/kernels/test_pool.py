@@ -90,6 +90,9 @@ def test_max_pool_against_loops(pool: ModuleType, geometry: tuple[Any, ...], n: 
     assert got.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(got, gx)
     np.testing.assert_array_equal(pool.max_pool2d_gather(x, indices), np.where(indices < 0, 0, y))
+    rectified, places = pool.max_pool2d(x, kernel, stride, padding, dilation, out, True)
+    np.testing.assert_array_equal(rectified, np.where(y <= 0, 0, y))
+    np.testing.assert_array_equal(places, np.where(y <= 0, -1, indices))
 
 
 @settings(deadline=None, max_examples=100)

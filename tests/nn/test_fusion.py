@@ -155,7 +155,8 @@ def kinds_of_ops(modules):
 
 
 def test_a_clamp_runs_behind_the_max_pooling_unless_somebody_watches():
-    assert kinds_of_ops([nn.ReLU(), nn.MaxPool2d(2)]) == ["max_pool", "relu"]
+    assert kinds_of_ops([nn.ReLU(), nn.MaxPool2d(2)]) == ["max_pool_relu"]
+    assert kinds_of_ops([nn.ReLU6(), nn.MaxPool2d(2)]) == ["max_pool", "relu6"]
     assert kinds_of_ops([nn.ReLU(), nn.AvgPool2d(2)]) == ["relu", "avg_pool"]
     for watched_one in range(2):
         modules = nn.ReLU(), nn.MaxPool2d(2)

@@ -1,6 +1,7 @@
 """What `Sequential` runs as one kernel: batch norm and ReLU; where nothing is recorded, with the weights before them.
 
-Where calls are recorded, a clamp in front of a max pooling runs behind it, on a quarter of the numbers.
+Where calls are recorded, a clamp in front of a max pooling runs behind it, on a quarter of the numbers, and a ReLU as
+part of it.
 
 Modules are fused only where that does what calling them would: no hook is on them, no subclass has a `forward` of its
 own, batch norm is in evaluation with running statistics, all arrays have one dtype. Everything else is called in turn.
@@ -119,7 +120,8 @@ def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
         if is_norm_with_relu(first, second):
             x, i = first.normalize(x, relu=True), i + 2
         elif _is_clamp_before_max(first, second):
-            x, i = first(second(x)), i + 2
+            alone = type(first) is ReLU and first._hooks is None and second._hooks is None
+            x, i = second.maxima(x, relu=True) if alone else first(second(x)), i + 2
         else:
             x, i = first(x), i + 1
     return x

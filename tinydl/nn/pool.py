@@ -64,9 +64,12 @@ class MaxPool2d(_Pool):
 
     def forward(self, input: Any) -> Any:
         """Return the maxima."""
-        return ops.max_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
+        return self.maxima(input, relu=False)
+
+    def maxima(self, input: Any, relu: bool) -> Any:
+        """Return `forward(input)`, or max(forward(input), 0) with `relu`."""
+        options = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        return ops.max_pool2d(input, *options, relu)
 
     def extra_repr(self) -> str:
         """Return the window."""

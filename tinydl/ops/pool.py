@@ -31,6 +31,18 @@ def max_pool_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
     return max_pool_grad(g, indices, x_shape)
 
 
+@op("N C H W", keeps=("indices",), kernel=True)
+def max_pool_relu(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair) -> Any:
+    """Return max(max_pool(x, …), 0) in the same pass, and where it stood; a 0 that is no maximum stands at −1."""
+    return kernels.max_pool2d(x, kernel, stride, padding, dilation, out_size, True)
+
+
+@max_pool_relu.vjp()
+def max_pool_relu_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
+    """That of the maximum; the g of place −1 goes nowhere."""
+    return max_pool_grad(g, indices, x_shape)
+
+
 @op("N C h w", kernel=True)
 def max_pool_grad(g: Any, indices: Array, x_shape: Shape) -> Any:
     """Return zeros of `x_shape` with g added where the maxima stood."""
@@ -126,12 +138,14 @@ def max_pool2d(
     dilation: Pairs = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
+    relu: bool = False,
 ) -> Any:
     """Return the maximum of each window; padding counts as −∞, NaN wins, the first of equal maxima gets the gradient.
 
     Shapes: (N, C, H, W) or (C, H, W) -> (…, H', W'), H' = ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1; with `ceil_mode` ⌈…⌉, but the
     last window must start inside x or its padding on the left. stride defaults to kernel_size. With `return_indices`
-    also the maxima's places in the flattened H·W.
+    also the maxima's places in the flattened H·W. With `relu` the result is max(y, 0), without a pass of its own
+    forward or backward; where that made a 0 of y ≤ 0, the place is −1.
 
     Raises: ValueError for sizes that do not fit, or padding above half the kernel.
 
@@ -140,11 +154,11 @@ def max_pool2d(
            [13., 15.]])
     """
     if len(x.shape) == 3:
-        found = max_pool2d(unsqueeze(x, 0), kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        found = max_pool2d(unsqueeze(x, 0), kernel_size, stride, padding, dilation, ceil_mode, return_indices, relu)
         return tuple(squeeze(part, 0) for part in found) if return_indices else squeeze(found, 0)
     sizes = fixed(kernel_size), fixed(stride), fixed(padding), fixed(dilation)
     geometry = windows("max_pool2d", x.shape, *sizes, ceil_mode)
-    y, (indices,) = max_pool.run((x, *geometry), {})
+    y, (indices,) = (max_pool_relu if relu else max_pool).run((x, *geometry), {})
     return (y, alike(indices.astype(np.int64), x)) if return_indices else y
 
 

@@ -7,6 +7,7 @@ adaptive bins share their kernels.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -33,19 +34,20 @@ __all__ = [
 
 
 def max_pool2d(
-    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair, relu: bool = False
 ) -> tuple[Array, Array]:
     """Return the maximum of each window and its place: as in the reference twin."""
+    floor = 0.0 if relu else math.nan
     seen, y = channels_last(x), _results(x, out_size, x.dtype)
     indices = _results(x, out_size, np.int32)
     arrays = seen, y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
     quarters = (out_size[0] * 2 <= x.shape[2]) and (out_size[1] * 2 <= x.shape[3])
     if quarters and (kernel, stride, padding, dilation) == ((2, 2), (2, 2), (0, 0), (1, 1)):
         shares = ranges_of(len(x), x.size)
-        threads.share(_max_2x2, len(shares), shares, *arrays)
+        threads.share(_max_2x2, len(shares), shares, *arrays, floor)
     else:
         rows, cols = map(window_ranges, x.shape[2:], kernel, stride, padding, dilation, out_size)
-        _maxima(*arrays, rows, cols, *dilation)
+        _maxima(*arrays, rows, cols, *dilation, floor)
     return y, indices
 
 
@@ -53,7 +55,7 @@ def adaptive_max_pool2d(x: Array, out_size: Pair) -> tuple[Array, Array]:
     """Return the maximum of each bin and its place: as in the reference twin."""
     y, indices = _results(x, out_size, x.dtype), _results(x, out_size, np.int32)
     arrays = channels_last(x), y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
-    _maxima(*arrays, bin_ranges(x.shape[2], out_size[0]), bin_ranges(x.shape[3], out_size[1]), 1, 1)
+    _maxima(*arrays, bin_ranges(x.shape[2], out_size[0]), bin_ranges(x.shape[3], out_size[1]), 1, 1, math.nan)
     return y, indices
 
 
@@ -139,6 +141,9 @@ def bin_ranges(n: int, parts: int) -> Array:
     return np.array([(part.start, part.stop) for part in bins(n, parts)])
 
 
+# In the loops for maxima, what is at most the floor becomes the floor, from no place; a floor of NaN is none.
+
+
 @inline
 def _beats(value: Any, best: Any) -> bool:
     """Return whether a later value replaces the best so far: when it is larger, or the first NaN."""
@@ -148,10 +153,11 @@ def _beats(value: Any, best: Any) -> bool:
 @njit
 def _max_windows(
     worker: int, boss: int, crew: Array, shares: Array,
-    x: Array, y: Array, indices: Array, rows: Array, cols: Array, row_step: int, col_step: int,
+    x: Array, y: Array, indices: Array, rows: Array, cols: Array, row_step: int, col_step: int, floor: float,
 ) -> bool:  # fmt: skip
     """Go through each window place by place, for all channels at once; workers share the rows of all images."""
     give(boss, crew)
+    low = y.dtype.type(floor)
     for t in range(shares[worker, 0], shares[worker, 1]):
         n, i = t // rows.shape[0], t % rows.shape[0]
         for j in range(cols.shape[0]):
@@ -169,22 +175,27 @@ def _max_windows(
                         better = _beats(value, best)
                         y[n, i, j, c] = value if better else best
                         indices[n, i, j, c] = place if better else indices[n, i, j, c]
+            for c in range(x.shape[3]):
+                indices[n, i, j, c] = -1 if y[n, i, j, c] <= low else indices[n, i, j, c]
+                y[n, i, j, c] = low if y[n, i, j, c] <= low else y[n, i, j, c]
     return wait(boss, crew)
 
 
-def _maxima(x: Array, y: Array, indices: Array, rows: Array, cols: Array, row_step: int, col_step: int) -> None:
+def _maxima(
+    x: Array, y: Array, indices: Array, rows: Array, cols: Array, row_step: int, col_step: int, floor: float
+) -> None:
     """Let the threads do `_max_windows`."""
     shares = ranges_of(len(x) * len(rows), x.size)
-    threads.share(_max_windows, len(shares), shares, x, y, indices, rows, cols, row_step, col_step)
+    threads.share(_max_windows, len(shares), shares, x, y, indices, rows, cols, row_step, col_step, floor)
 
 
 @njit
 def _max_2x2(
-    worker: int, boss: int, crew: Array, shares: Array, x: Array, y: Array, indices: Array
+    worker: int, boss: int, crew: Array, shares: Array, x: Array, y: Array, indices: Array, floor: float
 ) -> bool:  # fmt: skip
     """The commonest windows, 2 × 2 side by side: all four places at once, so y is written once, not four times."""
     give(boss, crew)
-    width = x.shape[2]
+    width, low = x.shape[2], y.dtype.type(floor)
     for n in range(shares[worker, 0], shares[worker, 1]):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
@@ -199,8 +210,9 @@ def _max_2x2(
                     best, at = value if better else best, np.int32(corner + width) if better else at
                     value = x[n, 2 * i + 1, 2 * j + 1, c]
                     better = _beats(value, best)
-                    y[n, i, j, c] = value if better else best
-                    indices[n, i, j, c] = np.int32(corner + width + 1) if better else at
+                    best, at = value if better else best, np.int32(corner + width + 1) if better else at
+                    y[n, i, j, c] = low if best <= low else best
+                    indices[n, i, j, c] = np.int32(-1) if best <= low else at
     return wait(boss, crew)
 
 

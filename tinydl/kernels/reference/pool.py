@@ -24,12 +24,13 @@ __all__ = [
 
 
 def max_pool2d(
-    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair, relu: bool = False
 ) -> tuple[Array, Array]:
     """Return the maximum of each window and its place, h·W + w in the unpadded image.
 
     The first of equal maxima is taken, in row order; NaN counts as larger than anything. A window without
-    any element of x (dilation can make one) gives −Inf, from place −1.
+    any element of x (dilation can make one) gives −Inf, from place −1. With `relu` so does one without any element
+    above 0 (or NaN), and gives 0.
 
     Shapes: x (N, C, H, W) -> y and int32 indices (N, C, H', W') with (H', W') = out_size.
 
@@ -46,6 +47,9 @@ def max_pool2d(
     is_maximum = ((value == y[..., None]) | np.isnan(value)) & (place >= 0)
     first = is_maximum.argmax(-1)
     indices = np.take_along_axis(np.broadcast_to(place, value.shape), first[..., None], -1)[..., 0]
+    if relu:
+        nothing = y <= 0
+        y[nothing], indices[nothing] = 0, -1
     return y, indices
 
 
