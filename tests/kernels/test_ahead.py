@@ -87,8 +87,8 @@ from tinydl.nn.functional import cross_entropy
 last_first.compile_all()
 kernels = [
     steps._adam, norm._grad_sums, norm._grad_coefficients, norm._grad, sums._add_pixels, pool._scatter, dot._dot,
-    pool._share_windows, winograd._add_weight_grad, softmax._nll_grad, softmax._log_softmax_grad,
-    softmax._nll, softmax._log_softmax, inspect.getclosurevars(elementwise.relu_grad).nonlocals["compiled"],
+    pool._share_windows, winograd._add_weight_grad, softmax._cross_entropy, softmax._cross_entropy_grad,
+    inspect.getclosurevars(elementwise.relu_grad).nonlocals["compiled"],
 ]
 compiled = [set(kernel.overloads) for kernel in kernels]
 net = nn.Sequential(

@@ -116,15 +116,64 @@ def test_nll_picks_the_label_and_its_gradient_goes_there(
     np.testing.assert_array_equal(gradient, slopes * g[:, None])
 
 
+def logsumexp(row: np.ndarray) -> float:
+    return math.log(math.fsum(math.exp(v) for v in row.tolist()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weights", [None, [1.0, 0.5, 2.0, 0.25]])
+@pytest.mark.parametrize("ignored", [-100, 2])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3, 1.0])
+def test_cross_entropy_and_its_gradient_against_loops(
+    kernels: ModuleType, lay_out: LayOut, dtype: str, weights: list[float] | None, ignored: int, smoothing: float
+) -> None:
+    x = np.random.default_rng(0).normal(size=(6, 4)).astype(dtype)
+    target, g = np.array([0, 3, 2, 2, ignored, 1]), np.arange(1, 7).astype(dtype)
+    weight = None if weights is None else lay_out(np.array(weights, dtype))
+    losses, gradient = np.zeros(6), np.zeros((6, 4))
+    for n, c in np.ndindex(6, 4):
+        if target[n] != ignored:
+            q = (weights or [1] * 4)[c] * ((1 - smoothing) * (c == target[n]) + smoothing / 4)
+            losses[n] += q * (logsumexp(x[n]) - x[n, c])
+            gradient[n] += g[n] * q * np.exp(x[n] - logsumexp(x[n]))
+            gradient[n, c] -= g[n] * q
+    arguments = lay_out(x), lay_out(target), weight, ignored, smoothing
+    found = kernels.cross_entropy(*arguments), kernels.cross_entropy_grad(lay_out(g), *arguments)
+    for got, wanted in zip(found, (losses, gradient), strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, wanted, rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-6)
+
+
+def test_cross_entropy_of_huge_masked_and_spoilt_scores(kernels: ModuleType) -> None:
+    x = np.array([[1e4, -1e4], [-1e4, 1e4], [0, -np.inf], [-np.inf, 0], [np.nan, 0], [np.nan, 0]], np.float32)
+    options = np.array([0, 0, 0, 0, 0, -100]), None, -100, 0.0
+    np.testing.assert_array_equal(kernels.cross_entropy(x, *options), [0, 2e4, 0, np.inf, np.nan, 0])
+    gradient = kernels.cross_entropy_grad(np.ones(6, np.float32), x, *options)
+    np.testing.assert_array_equal(gradient, [[0, 0], [-1, 1], [0, 0], [-1, 1], [np.nan, np.nan], [0, 0]])
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_grad"])
+def test_cross_entropy_of_many_rows_is_shared_out(name: str) -> None:
+    x = np.random.default_rng(0).normal(size=(30_000, 10)).astype(np.float32)
+    arguments = (x, np.arange(30_000) % 10, None, 3, 0.1)
+    arguments = (np.linspace(0, 1, 30_000, dtype=np.float32), *arguments) if name.endswith("grad") else arguments
+    got, wanted = (getattr(module, name)(*arguments) for module in (_module("compiled"), reference))
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_an_ignored_sample_costs_nothing_even_if_it_is_nan(kernels: ModuleType) -> None:
     logp = np.array([[np.nan, np.nan], [-1.0, -2.0]])
     np.testing.assert_array_equal(kernels.nll(logp, np.array([-100, 0]), None, -100), [0, 1])
 
 
 @pytest.mark.parametrize("label", [-1, 4, 2**40])
-def test_the_compiled_twin_never_reads_beyond_the_classes(label: int) -> None:
+def test_the_compiled_twins_never_read_or_write_beyond_the_classes(label: int) -> None:
+    fast, x, target = _module("compiled"), np.zeros((2, 4)), np.array([0, label])
     with pytest.raises(IndexError, match="not the number of a class"):
-        _module("compiled").nll(np.zeros((2, 4)), np.array([0, label]), None, -100)
+        fast.nll(x, target, None, -100)
+    with pytest.raises(IndexError, match="not the number of a class"):
+        fast.cross_entropy(x, target, None, -100, 0.0)
+    assert not fast.cross_entropy_grad(np.ones(2), x, target, None, -100, 0.0)[1].any()
 
 
 def test_layouts_add_no_specialisations(lay_out: LayOut) -> None:

@@ -77,6 +77,8 @@ case("max_pool2d", "one image without a batch", distinct(2, 4, 5), call=with_opt
 case("max_pool2d", "empty batch", distinct(0, 2, 4, 5), call=with_options("max_pool2d", 2))
 POOL = (2, 3), (2, 1), (1, 1), (1, 1), (3, 5)
 case("max_pool", "every argument", distinct(1, 2, 4, 5), call=with_options("max_pool", *POOL))
+case("max_pool_relu", "every argument", distinct(1, 2, 4, 5), call=with_options("max_pool_relu", *POOL))
+case("max_pool2d", "with ReLU", distinct(1, 2, 4, 5), call=with_options("max_pool2d", 2, relu=True))
 INDICES = np.array([[[[0, 5], [5, 19]], [[3, 3], [3, 8]]]], np.int32)
 case("max_pool_grad", "repeats", normal(1, 2, 2, 2), call=with_options("max_pool_grad", INDICES, (1, 2, 4, 5)))
 case("max_pool_gather", "repeats", normal(1, 2, 4, 5), call=with_options("max_pool_gather", INDICES))
@@ -194,6 +196,12 @@ for shape, target in TARGETS.items():
 FLAT = np.array([2, 0, -100, 1])
 for weight in (None, WEIGHT):
     label = "plain" if weight is None else "weighted"
+    for total in (None, 2.5):
+        options = FLAT, weight, -100, 0.2, total
+        name, shape = f"{label}, total {total}", (4,) if total is None else ()
+        case("cross_entropy_of_labels", name, normal(4, 3), call=with_options("cross_entropy_of_labels", *options))
+        grad = with_options("cross_entropy_of_labels_grad", *options)
+        case("cross_entropy_of_labels_grad", name, normal(*shape), normal(4, 3), call=grad)
     case("pick_nll", label, normal(4, 3), call=with_options("pick_nll", FLAT, weight, -100))
     case("pick_nll_grad", label, normal(4), call=with_options("pick_nll_grad", FLAT, weight, -100, 3))
 

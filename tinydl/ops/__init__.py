@@ -30,7 +30,7 @@ from tinydl.ops.conv import (
     conv_transpose2d,
     cross_correlation,
 )
-from tinydl.ops.cross_entropy import cross_entropy, nll_loss, pick_nll, pick_nll_grad
+from tinydl.ops.cross_entropy import cross_entropy, cross_entropy_of_labels, nll_loss, pick_nll, pick_nll_grad
 from tinydl.ops.elementwise import (
     abs,
     add,
@@ -94,6 +94,7 @@ from tinydl.ops.pool import (
     max_pool2d,
     max_pool_gather,
     max_pool_grad,
+    max_pool_relu,
 )
 from tinydl.ops.quantize import fake_quantize
 from tinydl.ops.reduce import (
@@ -156,6 +157,7 @@ __all__ = [
     "cos",
     "cross_correlation",
     "cross_entropy",
+    "cross_entropy_of_labels",
     "deal_channels",
     "div",
     "drop_path",
@@ -200,6 +202,7 @@ __all__ = [
     "max_pool2d",
     "max_pool_gather",
     "max_pool_grad",
+    "max_pool_relu",
     "maximum",
     "mean",
     "min",

@@ -5,15 +5,16 @@ They take scores (N, C), (N, C, d₁, …) or (C,), and class indices of that sh
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinydl import kernels
-from tinydl.op import composite, op
+from tinydl.op import composite, fused, op
 from tinydl.ops.movement import permute, reshape
 from tinydl.ops.reduce import check_reduction, mean, reduced, sum
-from tinydl.ops.softmax import log_softmax
+from tinydl.ops.softmax import log_softmax, softmax
 from tinydl.shapes import Array, Shape
 from tinydl.tensor import Tensor, as_array
 
@@ -48,6 +49,52 @@ def pick_nll_grad(g: Any, target: Array, weight: Array | None, ignore_index: int
 def pick_nll_grad_vjp(gg: Any, target: Array, weight: Array | None, ignore_index: int) -> Any:
     """Read where was written, with the same sign and weight."""
     return pick_nll(gg, target, weight, ignore_index)
+
+
+@op("N C", kernel=True)
+def cross_entropy_of_labels(
+    x: Any, target: Array, weight: Array | None, ignore_index: int, smoothing: float, total: float | None
+) -> Any:
+    """Return each row's `cross_entropy` with its label, or their sum divided by `total`; `target` is trusted.
+
+    >>> cross_entropy_of_labels(np.zeros((2, 4)), np.array([1, -100]), None, -100, 0.0, None)
+    array([1.38629436, 0.        ])
+    """
+    losses = kernels.cross_entropy(x, target, _like(weight, x), ignore_index, smoothing)
+    if total is None:
+        return losses
+    with np.errstate(all="ignore"):
+        return losses.sum() / total
+
+
+@cross_entropy_of_labels.vjp()
+def cross_entropy_of_labels_vjp(
+    g: Any, x: Any, target: Array, weight: Array | None, ignore_index: int, smoothing: float, total: float | None
+) -> Any:
+    """∂y[n]/∂x[n, c] = softmax(x[n])[c] · Σ q[n] − q[n, c]."""
+    return cross_entropy_of_labels_grad(g, x, target, weight, ignore_index, smoothing, total)
+
+
+@fused
+def cross_entropy_of_labels_grad(
+    g: Any, x: Any, target: Array, weight: Array | None, ignore_index: int, smoothing: float, total: float | None
+) -> Any:
+    """Return g[n] · (softmax(x[n]) · Σ q[n] − q[n]) for each row."""
+    rows = g if total is None else np.full(len(x), g / total)
+    return kernels.cross_entropy_grad(rows, x, target, _like(weight, x), ignore_index, smoothing)
+
+
+@cross_entropy_of_labels_grad.composition
+def cross_entropy_of_labels_grad_composed(
+    g: Any, x: Any, target: Array, weight: Array | None, ignore_index: int, smoothing: float, total: float | None
+) -> Any:
+    """The same, with ops: q is constant."""
+    classes = x.shape[1]
+    q = pick_nll_grad(np.full(len(target), smoothing - 1.0, x.dtype), target, weight, ignore_index, classes)
+    even = np.full(classes, smoothing / classes) if weight is None else weight * (smoothing / classes)
+    q = q + np.outer(target != ignore_index, even).astype(x.dtype)
+    rows = reshape(g if total is None else g / total, (-1, 1))
+    return rows * (softmax(x, 1) * q.sum(1, keepdims=True) - q)
 
 
 def _like(weight: Array | None, x: Array) -> Array | None:
@@ -179,18 +226,9 @@ def cross_entropy(
     if target.dtype.kind == "f":
         return _of_probabilities(x, target, weight, reduction, label_smoothing)
     labels = _labels(name, x, target, weight, ignore_index)
-    logp = log_softmax(_rows(x), 1)
-    losses = pick_nll(logp, labels.target, labels.weight, ignore_index)
-    if label_smoothing:
-        losses = (1.0 - label_smoothing) * losses + label_smoothing * _of_uniform(logp, labels)
-    return _averaged(losses, labels, reduction)
-
-
-def _of_uniform(logp: Any, labels: Labels) -> Any:
-    """Return each row's loss against the uniform distribution."""
-    weighted = logp if labels.weight is None else logp * labels.weight
-    counts = (labels.target != labels.ignore_index).astype(logp.dtype)
-    return sum(weighted, 1) * (counts * (-1.0 / logp.shape[1]))
+    total = {"none": None, "sum": 1.0, "mean": labels.total or math.nan}[reduction]
+    y = cross_entropy_of_labels(_rows(x), labels.target, labels.weight, ignore_index, label_smoothing, total)
+    return y if total else reshape(y, labels.shape)
 
 
 def _of_probabilities(x: Any, target: Any, weight: Any, reduction: str, label_smoothing: float) -> Any:

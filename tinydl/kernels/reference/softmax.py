@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the loss of the right class: probabilities along one axis.
+"""Softmax, its logarithm, and the losses of the right class: probabilities along one axis.
 
 The maximum is subtracted first: in exact arithmetic that changes nothing, and it keeps e^x from overflowing.
 """
@@ -11,7 +11,16 @@ import numpy as np
 
 from tinydl.shapes import Array
 
-__all__ = ["softmax", "softmax_grad", "log_softmax", "log_softmax_grad", "nll", "nll_grad"]
+__all__ = [
+    "cross_entropy",
+    "cross_entropy_grad",
+    "log_softmax",
+    "log_softmax_grad",
+    "nll",
+    "nll_grad",
+    "softmax",
+    "softmax_grad",
+]
 
 
 def _shifted(x: Array, axis: int) -> Array:
@@ -75,6 +84,45 @@ def nll_grad(g: Array, target: Array, weight: Array | None, ignore_index: int, C
     gx = np.zeros((len(g), C), g.dtype.newbyteorder("="))
     gx[np.arange(len(g)), label] = np.where(counted, -g if weight is None else -g * weight[label], 0)
     return gx
+
+
+@np.errstate(all="ignore")
+def cross_entropy(x: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float) -> Array:
+    """Return lossₙ = −Σ_c q[n, c] · log softmax(xₙ)[c] with the q of `smoothed_labels`, and 0 where a row is ignored.
+
+    Shapes: x (N, C), target (N,) int64, weight (C,) or None for ones -> (N,).
+
+    >>> cross_entropy(np.array([[0.0, 0.0], [1e4, -1e4]]), np.array([1, 0]), None, -100, 0.0)
+    array([0.69314718, 0.        ])
+    """
+    logp = log_softmax(x, 1)
+    loss = nll(logp, target, weight, ignore_index)
+    if smoothing:
+        even = -(logp if weight is None else logp * weight).mean(1)
+        loss = (1 - smoothing) * loss + smoothing * np.where(target != ignore_index, even, 0)
+    return loss
+
+
+@np.errstate(all="ignore")
+def cross_entropy_grad(
+    g: Array, x: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float
+) -> Array:
+    """Return gx (N, C) = g[n] · (softmax(xₙ) · Σ_c q[n, c] − q[n]), and zeros where a row is ignored."""
+    q = smoothed_labels(target, x.shape[1], weight, ignore_index, smoothing).astype(x.dtype)
+    gx = g[:, None] * (softmax(x, 1) * q.sum(1, keepdims=True) - q)
+    return np.where((target != ignore_index)[:, None], gx, 0)
+
+
+def smoothed_labels(target: Array, classes: int, weight: Array | None, ignore_index: int, smoothing: float) -> Array:
+    """Return q[n, c] = weight[c] · ((1 − ε) [c = target[n]] + ε/C) in float64, and zeros where a row is ignored.
+
+    >>> smoothed_labels(np.array([1, -100]), 2, None, -100, 0.1)
+    array([[0.05, 0.95],
+           [0.  , 0.  ]])
+    """
+    counted, label = _labels(target, ignore_index)
+    q = (1 - smoothing) * np.eye(classes)[label] + smoothing / classes
+    return np.where(counted[:, None], q if weight is None else q * weight, 0)
 
 
 def _labels(target: Array, ignore_index: int) -> tuple[Array, Array]:
