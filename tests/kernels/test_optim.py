@@ -194,3 +194,20 @@ def test_layouts_add_no_specialisations(lay_out: LayOut) -> None:
     if not hasattr(fast._sgd, "signatures"):
         pytest.skip("kernels run interpreted")
     assert len(fast._sgd.signatures) == 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_fades_away_ends_at_zero(dtype: str) -> None:
+    """The averages of parameters that get no gradient any more; numbers too small for full digits are slow."""
+    fast, still = _module("compiled"), np.zeros(1, dtype)
+    smallest = np.finfo(dtype).smallest_normal
+    fading = np.full(1, smallest, dtype)
+    p, m, v, velocity, square, average, speed = (fading.copy() for _ in range(7))
+    fast.adam_step(p, still, m, v, 0.1, 0.9, 0.999, 1e-8, 0.0, False, 5)
+    fast.sgd_step(p, still, velocity, 0.1, 0.9, 0.0, False, 0.0, False)
+    fast.rmsprop_step(p, still, square, average, speed, 0.1, 0.9, 1e-8, 0.0, 0.9)
+    assert [float(a[0]) for a in (m, v, velocity, square, average, speed)] == [0] * 6
+    kept = np.array([4, -4, np.nan], dtype) * smallest
+    m = kept.copy()
+    fast.adam_step(kept.copy(), np.zeros(3, dtype), m, np.ones(3, dtype), 0.1, 0.9, 0.999, 1e-8, 0.0, False, 5)
+    np.testing.assert_allclose(m, kept * np.array(0.9, dtype), rtol=1e-6)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import threads
+from tinydl.kernels.compiled import scalar
 from tinydl.kernels.compiled.crew import give, wait
-from tinydl.kernels.compiled.jit import exact, njit
+from tinydl.kernels.compiled.jit import exact, inline, njit
 from tinydl.kernels.compiled.memory import flat, ranges
 from tinydl.kernels.reference import optim as reference
 from tinydl.shapes import Array
@@ -45,6 +46,18 @@ def _update(
     threads.share(loop, len(shares), shares, flat(p, p), flat(g, p), *flats, *parameters)
 
 
+@inline
+def _flushed(T: Any, x: Any) -> Any:
+    """Return x, or 0 where it is below 2⁻¹²⁶ (double: 2⁻¹⁰²²) and so without its full digits.
+
+    The averages of a unit that gets no gradient any more shrink until they are such numbers, and rounding keeps them
+    there; processors take a hundred times as long for them: 450 µs in the place of 150 for all of a network of three
+    convolutions, half an epoch on.
+    """
+    smallest = T(2.0**-126) if T(1) + T(scalar.TINY) == T(1) else T(2.0**-1022)
+    return T(0) if abs(x) < smallest else x
+
+
 @exact
 def _part(state: Array | None, first: int, last: int) -> Array | None:
     if state is None:  # Numba drops the branch that is not taken from this form only
@@ -68,7 +81,7 @@ def _sgd_part(
     for i in range(p.size):
         d = g[i] + T(weight_decay) * p[i] if weight_decay != 0 else g[i]
         if velocity is not None:
-            velocity[i] = d if first else T(momentum) * velocity[i] + T(1 - dampening) * d
+            velocity[i] = d if first else _flushed(T, T(momentum) * velocity[i] + T(1 - dampening) * d)
             d = d + T(momentum) * velocity[i] if nesterov else velocity[i]
         p[i] -= T(lr) * d
 
@@ -126,8 +139,8 @@ def _adam(
     shrink = T(1 - lr * weight_decay if decoupled else 1)
     for i in range(p.size):
         d = g[i] if decoupled or weight_decay == 0 else g[i] + T(weight_decay) * p[i]
-        m[i] += T(1 - beta1) * (d - m[i])
-        v[i] = T(beta2) * v[i] + T(1 - beta2) * (d * d)
+        m[i] = _flushed(T, m[i] + T(1 - beta1) * (d - m[i]))
+        v[i] = _flushed(T, T(beta2) * v[i] + T(1 - beta2) * (d * d))
         p[i] = shrink * p[i] - rate * (m[i] / (np.sqrt(v[i]) / correction + T(eps)))
     return wait(boss, crew)
 
@@ -166,14 +179,14 @@ def _rmsprop_part(
     T = p.dtype.type
     for i in range(p.size):
         d = g[i] + T(weight_decay) * p[i] if weight_decay != 0 else g[i]
-        square[i] = T(alpha) * square[i] + T(1 - alpha) * (d * d)
+        square[i] = _flushed(T, T(alpha) * square[i] + T(1 - alpha) * (d * d))
         variance = square[i]
         if grad_avg is not None:
-            grad_avg[i] += T(1 - alpha) * (d - grad_avg[i])
+            grad_avg[i] = _flushed(T, grad_avg[i] + T(1 - alpha) * (d - grad_avg[i]))
             variance -= grad_avg[i] * grad_avg[i]
         d /= np.sqrt(variance) + T(eps)
         if velocity is not None:
-            d += T(momentum) * velocity[i]
+            d = _flushed(T, d + T(momentum) * velocity[i])
             velocity[i] = d
         p[i] -= T(lr) * d
 
