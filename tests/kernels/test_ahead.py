@@ -86,7 +86,7 @@ from tinydl.nn.functional import cross_entropy
 
 last_first.compile_all()
 kernels = [
-    steps._adam, norm._grad_sums, norm._grad_coefficients, norm._grad, sums._add_pixels, pool._scatter, dot._dot,
+    steps._adam, norm._grad_sums, norm._grad_coefficients, norm._grad, sums._add_pixels, pool._scatter_2x2, dot._dot,
     pool._share_windows, winograd._add_weight_grad, softmax._cross_entropy, softmax._cross_entropy_grad,
     inspect.getclosurevars(elementwise.relu_grad).nonlocals["compiled"],
 ]

@@ -177,6 +177,19 @@ def test_adaptive_pools_against_loops(
     np.testing.assert_allclose(got, gx, rtol=1e-6, atol=1e-6)
 
 
+@settings(deadline=None, max_examples=60)
+@given(*[st.integers(2, 9)] * 2, st.integers(0, 3), st.integers(1, 40), st.sampled_from(["f4", "f8"]), st.booleans())
+def test_quarters(pool: ModuleType, height: int, width: int, n: int, c: int, dtype: str, ceil_mode: bool) -> None:
+    rng = np.random.default_rng(0)
+    x, options = images(rng, n, c, (height, width), dtype), ((2, 2), (2, 2), (0, 0), (1, 1))
+    out = tuple(pool_output_size(size, 2, 2, 0, 1, ceil_mode) for size in (height, width))
+    for relu in (False, True):
+        y, indices = pool.max_pool2d(x, *options, out, relu)
+        g = rng.integers(-9, 9, y.shape).astype(dtype)
+        wanted = reference.max_pool2d_grad(g, indices, x.shape)
+        np.testing.assert_array_equal(pool.max_pool2d_grad(g, indices, x.shape, True), wanted)
+
+
 def test_adaptive_max_pool_takes_nan(pool: ModuleType) -> None:
     x = np.zeros((1, 2, 4, 4), np.float32)
     x[0, 1, 2, 3] = np.nan

@@ -81,6 +81,8 @@ case("max_pool_relu", "every argument", distinct(1, 2, 4, 5), call=with_options(
 case("max_pool2d", "with ReLU", distinct(1, 2, 4, 5), call=with_options("max_pool2d", 2, relu=True))
 INDICES = np.array([[[[0, 5], [5, 19]], [[3, 3], [3, 8]]]], np.int32)
 case("max_pool_grad", "repeats", normal(1, 2, 2, 2), call=with_options("max_pool_grad", INDICES, (1, 2, 4, 5)))
+FOURS = np.array([[[[0, 8], [16, -1]], [[6, 7], [15, 13]]]], np.int32)
+case("max_pool_grad", "quarters", normal(1, 2, 2, 2), call=with_options("max_pool_grad", FOURS, (1, 2, 4, 5), True))
 case("max_pool_gather", "repeats", normal(1, 2, 4, 5), call=with_options("max_pool_gather", INDICES))
 KERNEL, STRIDE, PADDING, _, SIZE = POOL
 for counted in (True, False):

@@ -19,6 +19,10 @@ from tinydl.shapes import Array, Pair, Shape
 from tinydl.tensor import alike
 
 
+QUARTERS = (2, 2), (2, 2), (0, 0), (1, 1)
+"""Kernel, stride, padding and dilation of windows that cut an image into pieces of 2 × 2."""
+
+
 @op("N C H W", keeps=("indices",), kernel=True)
 def max_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair) -> Any:
     """Return the maximum of each window (`max_pool2d` with every argument spelled out), and where it stood."""
@@ -26,9 +30,11 @@ def max_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, 
 
 
 @max_pool.vjp()
-def max_pool_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
+def max_pool_vjp(
+    g: Any, indices: Array, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Any:
     """∂y/∂x = 1 at the (first) maximum."""
-    return max_pool_grad(g, indices, x_shape)
+    return max_pool_grad(g, indices, x_shape, (kernel, stride, padding, dilation) == QUARTERS)
 
 
 @op("N C H W", keeps=("indices",), kernel=True)
@@ -38,15 +44,17 @@ def max_pool_relu(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: P
 
 
 @max_pool_relu.vjp()
-def max_pool_relu_vjp(g: Any, indices: Array, x_shape: Shape) -> Any:
+def max_pool_relu_vjp(
+    g: Any, indices: Array, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Any:
     """That of the maximum; the g of place −1 goes nowhere."""
-    return max_pool_grad(g, indices, x_shape)
+    return max_pool_grad(g, indices, x_shape, (kernel, stride, padding, dilation) == QUARTERS)
 
 
 @op("N C h w", kernel=True)
-def max_pool_grad(g: Any, indices: Array, x_shape: Shape) -> Any:
-    """Return zeros of `x_shape` with g added where the maxima stood."""
-    return kernels.max_pool2d_grad(g, indices, x_shape)
+def max_pool_grad(g: Any, indices: Array, x_shape: Shape, quarters: bool = False) -> Any:
+    """Return zeros of `x_shape` with g added where the maxima stood; `quarters` as the kernel's."""
+    return kernels.max_pool2d_grad(g, indices, x_shape, quarters)
 
 
 @max_pool_grad.vjp()

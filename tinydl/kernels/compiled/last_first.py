@@ -28,6 +28,7 @@ ALWAYS = "*"
 
 X, ROW = np.ones((8, 32, 8, 8), np.float32), np.ones(32, np.float32)
 LOGITS, LABELS = np.ones((8, 10), np.float32), np.zeros(8, np.int64)
+PLACES = np.zeros((8, 32, 4, 4), np.int32)
 """Arrays as small as take the usual paths."""
 
 TASKS = (
@@ -37,7 +38,7 @@ TASKS = (
     Task(ALWAYS, lambda: conv.conv2d_bias_grad(X)),
     Task("sweep.*", lambda: linear.linear(np.ones((64, 576), np.float32), np.ones((64, 576), np.float32), None)),
     Task("pool._max*", lambda: conv.conv2d_weight_grad(X, X, (32, 32, 3, 3), (1, 1), (1, 1), (1, 1), 1)),
-    Task("pool._max*", lambda: pool.max_pool2d_grad(X[:, :, ::2, ::2], np.zeros((8, 32, 4, 4), np.int32), X.shape)),
+    Task("pool._max*", lambda: pool.max_pool2d_grad(X[:, :, ::2, ::2], PLACES, X.shape, True)),
     Task("elementwise.relu-*", lambda: elementwise.relu_grad(X, X)),
     Task("norm.*", lambda: norm.batch_norm_grad(X, X, ROW, ROW, ROW)),
     Task("norm.*", lambda: pool.adaptive_avg_pool2d_grad(X[:, :, :1, :1], X.shape)),

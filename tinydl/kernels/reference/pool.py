@@ -53,10 +53,11 @@ def max_pool2d(
     return y, indices
 
 
-def max_pool2d_grad(g: Array, indices: Array, x_shape: Shape) -> Array:
+def max_pool2d_grad(g: Array, indices: Array, x_shape: Shape, quarters: bool = False) -> Array:
     """Return zeros with g added where the maxima stood: gx[n, c].flat[indices[n, c, h, w]] += g[n, c, h, w].
 
-    Shapes: g and indices (N, C, H', W') -> x_shape = (N, C, H, W).
+    Shapes: g and indices (N, C, H', W') -> x_shape = (N, C, H, W). `quarters` tells that each window is the 2 × 2 places
+    from (2h, 2w) on, which a faster kernel can use.
     """
     n, c, h, w = x_shape
     gx = np.zeros((n * c, h * w + 1), _native(g))  # index −1 is the surplus place at the end
