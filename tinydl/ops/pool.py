@@ -18,7 +18,6 @@ from tinydl.ops.reduce import mean
 from tinydl.shapes import Array, Pair, Shape
 from tinydl.tensor import alike
 
-
 QUARTERS = (2, 2), (2, 2), (0, 0), (1, 1)
 """Kernel, stride, padding and dilation of windows that cut an image into pieces of 2 × 2."""
 

@@ -56,7 +56,7 @@ def max_pool2d(
 def max_pool2d_grad(g: Array, indices: Array, x_shape: Shape, quarters: bool = False) -> Array:
     """Return zeros with g added where the maxima stood: gx[n, c].flat[indices[n, c, h, w]] += g[n, c, h, w].
 
-    Shapes: g and indices (N, C, H', W') -> x_shape = (N, C, H, W). `quarters` tells that each window is the 2 × 2 places
+    Shapes: g and indices (N, C, H', W') -> x_shape = (N, C, H, W). `quarters` says that each window is the 2 × 2 places
     from (2h, 2w) on, which a faster kernel can use.
     """
     n, c, h, w = x_shape
