@@ -31,7 +31,7 @@ from tinydl.kernels.compiled.pointers import Address, address_of, call
 from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd_tile import GRADIENT, INPUT, gather_function, spread_function
-from tinydl.shapes import Array, Pair
+from tinydl.shapes import Array, Pair, Shape
 
 __all__: list[str] = []
 
@@ -71,12 +71,42 @@ class Sizes(NamedTuple):
     block: int
 
 
-def _sizes(x: Array, y: Array, padding: Pair) -> Sizes:
-    _, h, w, c = x.shape
-    _, y_h, y_w, o = y.shape
+class Job(NamedTuple):
+    """What all calls on arrays of the same sizes have in common.
+
+    Attributes:
+        ranges: the squares of each worker.
+        x_planes, y_planes: how much a worker needs for 16 planes of a block.
+        terms: the products of 16 planes, for `Sweep`, for each worker; to be copied, as kernels write there.
+        tables: that of the rows of the products, and that of their steps.
+    """
+
+    sizes: Sizes
+    ranges: Array
+    x_planes: int
+    y_planes: int
+    terms: Array
+    tables: Tables
+
+
+@functools.lru_cache(maxsize=256)
+def _job(x: Shape, y: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int, by_weight: bool) -> Job:
+    """Return the job for x and y of such shapes: the convolution or, `by_weight`, the gradient by the weight."""
+    n, h, w, c = x
+    _, y_h, y_w, o = y
     across, down = -(-y_w // 2), -(-y_h // 2)
     block = max(54, IN_CACHE // (c + o) // ROUND * ROUND)
-    return Sizes(h, w, c, y_h, y_w, o, *padding, across, across * down, block)
+    sizes = Sizes(h, w, c, y_h, y_w, o, *padding, across, across * down, block)
+    shares = ranges(n * across * down, -(-DENSE.grain // (16 * c * o)), n_threads)
+    line = buffers.ALIGNMENT // dtype.itemsize
+    # an odd number of cache lines apart, planes do not share cache sets
+    x_plane, y_plane = ((-(-block * depth // line) | 1) * line for depth in (c, o))
+    squares, channels = (_table(block, c), _table(block, o)), (_table(c, 1), _table(c, o))
+    if by_weight:
+        terms, tables = _terms(len(shares), x_plane, y_plane, c * o, c, 0), (*channels, *squares)
+    else:
+        terms, tables = _terms(len(shares), x_plane, c * o, y_plane, 0, c), (*squares, *channels)
+    return Job(sizes, shares, 16 * x_plane, 16 * y_plane, terms, tables)
 
 
 @functools.lru_cache(maxsize=256)
@@ -167,11 +197,12 @@ def _add_weight_grad(
     worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, g: Array, totals: Array,
     planes_x: Array, planes_g: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
 ) -> bool:  # fmt: skip
-    """Add what the worker's squares give to its 16 planes of the gradient: see `weight_grad`."""
+    """Set the worker's 16 planes of the gradient to what its squares give: see `weight_grad`."""
     give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
     mine_x, mine_g, mine, total = planes_x[worker], planes_g[worker], terms[worker], totals[worker]
     x_plane, g_plane = mine_x.size // 16, mine_g.size // 16
+    total[:] = 0
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
         mine[:, 7] = end - begin
@@ -182,12 +213,6 @@ def _add_weight_grad(
             1, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
     return wait(boss, crew)
-
-
-def _planes(name: str, workers: int, size: int, dtype: np.dtype[Any]) -> Array:
-    """Return working space for 16 planes a worker, an odd number of cache lines apart, to not share cache sets."""
-    line = buffers.ALIGNMENT // dtype.itemsize
-    return buffers.scratch(f"winograd {name}", (workers, 16 * (-(-size // line) | 1) * line), dtype)
 
 
 @functools.lru_cache(maxsize=256)
@@ -202,9 +227,8 @@ def _shares(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
     return np.array([[0, first, first, first, last - first, 0, n_terms, 0, EVERY] for first, last in cut])
 
 
-@functools.lru_cache(maxsize=256)
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
-    """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`; copy it to change it."""
+    """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`."""
     terms = np.zeros((workers, 16, 11), np.int64)
     terms[:, :, :3] = np.arange(16)[:, None] * [a, b, y]
     terms[:, :, 5], terms[:, :, 7], terms[:, :, 8] = rows, steps, EVERY
@@ -223,6 +247,13 @@ def _sums(dtype: np.dtype[Any]) -> Address:
     numbers, entries, table = np.empty(0, dtype), np.empty(0, np.int64), np.empty((0, 0), np.int64)
     arrays = entries, table, *[numbers] * 4, *[entries] * 4, table
     return address_of(DENSE.sweep, 0, 0, *arrays, 1, 1, 0, 0, 0, 0, 1, 1, -math.inf, math.inf)
+
+
+def _planes(job: Job, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return working space for 16 planes of x, and of y or g, for each worker."""
+    n = len(job.ranges)
+    x = buffers.scratch("winograd x", (n, job.x_planes), dtype)
+    return x, buffers.scratch("winograd y", (n, job.y_planes), dtype)
 
 
 def _multiply(a: Array, b: Array, y: Array) -> None:
@@ -250,32 +281,25 @@ def convolve(
     Its transform is `WEIGHT`, or `TURNED` to turn the weight round.
     """
     c, o = weight.shape[1:]
-    sizes = _sizes(x, y, padding)
     planes_w = buffers.scratch("winograd weight", (16, c * o), x.dtype)
     _multiply(transform, weight.reshape(9, -1), planes_w)
-    shares = ranges(len(x) * sizes.each, -(-DENSE.grain // (16 * c * o)), threads.num_threads())
-    n = len(shares)
-    planes_x, planes_y = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
-    terms = _terms(n, planes_x.shape[1] // 16, c * o, planes_y.shape[1] // 16, 0, c).copy()
-    tables = _table(sizes.block, c), _table(sizes.block, o), _table(c, 1), _table(c, o)
-    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), planes_x, planes_y, terms, filled(o, 0, y.dtype)
-    threads.share(_convolve, n, shares, _sums(x.dtype), *arrays, _shares(o, 16, o, 1), tables, sizes, low, high)
+    job = _job(x.shape, y.shape, padding, x.dtype, threads.num_threads(), False)
+    planes, n = _planes(job, x.dtype), len(job.ranges)
+    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), *planes, job.terms.copy(), filled(o, 0, y.dtype)
+    tables = _shares(o, 16, o, 1), job.tables
+    threads.share(_convolve, n, job.ranges, _sums(x.dtype), *arrays, *tables, job.sizes, low, high)
 
 
 @np.errstate(all="ignore")
 def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
     """Return the gradient by the weight, as (9, C, O), of g (N, H', W', O) and x (N, H, W, C)."""
     c, o = x.shape[3], g.shape[3]
-    sizes = _sizes(x, g, padding)
-    shares = ranges(len(x) * sizes.each, -(-DENSE.grain // (16 * c * o)), threads.num_threads())
-    n = len(shares)
-    planes_x, planes_g = _planes("x", n, sizes.block * c, x.dtype), _planes("y", n, sizes.block * o, x.dtype)
+    job = _job(x.shape, g.shape, padding, x.dtype, threads.num_threads(), True)
+    n = len(job.ranges)
     totals = buffers.empty((n, 16 * c * o), x.dtype)
-    totals.fill(0)
-    terms = _terms(n, planes_x.shape[1] // 16, planes_g.shape[1] // 16, c * o, c, 0).copy()
-    tables = _table(c, 1), _table(c, o), _table(sizes.block, c), _table(sizes.block, o)
-    arrays = x.reshape(-1), g.reshape(-1), totals, planes_x, planes_g, terms
-    threads.share(_add_weight_grad, n, shares, _sums(x.dtype), *arrays, _shares(o, 16, o, 1), tables, sizes)
+    arrays = x.reshape(-1), g.reshape(-1), totals, *_planes(job, x.dtype), job.terms.copy()
+    tables = _shares(o, 16, o, 1), job.tables
+    threads.share(_add_weight_grad, n, job.ranges, _sums(x.dtype), *arrays, *tables, job.sizes)
     total = totals[0]
     for more in totals[1:]:
         total += more
