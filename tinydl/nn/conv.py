@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinydl import ops
+from tinydl.kernels.buffers import empty_aligned
 from tinydl.nn.init import default_
 from tinydl.nn.module import Module
 from tinydl.nn.parameter import Parameter
@@ -42,7 +43,7 @@ class _Conv(Module):
         self.dilation = whole_pair(dilation, "dilation", 1)
         factor(groups, self.in_channels, "groups", "in_channels")
         self.groups = factor(groups, self.out_channels, "groups", "out_channels")
-        self.weight = Parameter(np.empty((*self._weight_channels(), *self.kernel_size), np.float32))
+        self.weight = Parameter(empty_aligned((*self._weight_channels(), *self.kernel_size), np.float32))
         self.bias = Parameter(np.empty(self.out_channels, np.float32)) if bias else None
         self.reset_parameters(generator)
 

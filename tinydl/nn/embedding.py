@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.kernels.buffers import empty_aligned
 from tinydl.nn import functional as F
 from tinydl.nn.init import normal_
 from tinydl.nn.module import Module
@@ -41,7 +42,7 @@ class Embedding(Module):
         self.num_embeddings = whole(num_embeddings, "num_embeddings", 1)
         self.embedding_dim = whole(embedding_dim, "embedding_dim", 1)
         self.padding_idx = padding_idx if padding_idx is None else self._row(padding_idx)
-        self.weight = Parameter(np.empty((self.num_embeddings, self.embedding_dim), np.float32))
+        self.weight = Parameter(empty_aligned((self.num_embeddings, self.embedding_dim), np.float32))
         self.reset_parameters(generator)
 
     def _row(self, index: int) -> int:

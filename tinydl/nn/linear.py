@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydl import ops
+from tinydl.kernels.buffers import empty_aligned
 from tinydl.nn.init import default_
 from tinydl.nn.module import Module
 from tinydl.nn.parameter import Parameter
@@ -42,7 +43,7 @@ class Linear(Module):
     ) -> None:
         self.in_features = whole(in_features, "in_features", 1)
         self.out_features = whole(out_features, "out_features", 1)
-        self.weight = Parameter(np.empty((self.out_features, self.in_features), np.float32))
+        self.weight = Parameter(empty_aligned((self.out_features, self.in_features), np.float32))
         self.bias = Parameter(np.empty(self.out_features, np.float32)) if bias else None
         self.reset_parameters(generator)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.kernels.buffers import empty_aligned
 from tinydl.nn.init import uniform_
 from tinydl.nn.module import Module
 from tinydl.nn.parameter import Parameter
@@ -30,7 +31,7 @@ class _Recurrent(Module):
         if self.bias:
             shapes.update(bias_ih=(rows,), bias_hh=(rows,))
         for name, shape in shapes.items():
-            self.register_parameter(name + suffix, Parameter(np.empty(shape, np.float32)))
+            self.register_parameter(name + suffix, Parameter(empty_aligned(shape, np.float32)))
 
     def _weights(self, suffix: str) -> list[Any]:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if self.bias else ("weight_ih", "weight_hh")
