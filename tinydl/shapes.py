@@ -44,9 +44,10 @@ def normalize_dim(dim: int, ndim: int, op: str = "dim") -> int:
     >>> normalize_dim(-1, 4)
     3
     """
-    if not -max(ndim, 1) <= dim < max(ndim, 1):
-        raise IndexError(f"{op}: dim {dim} is out of range for {ndim} axes (needs {-max(ndim, 1)}…{max(ndim, 1) - 1})")
-    return dim % ndim if ndim else 0
+    n = ndim or 1  # a number has one axis to be counted from either end
+    if not -n <= dim < n:
+        raise IndexError(f"{op}: dim {dim} is out of range for {ndim} axes (needs {-n}…{n - 1})")
+    return dim % n
 
 
 def normalize_dims(dim: int | Sequence[int] | None, ndim: int, op: str = "dim") -> tuple[int, ...]:

@@ -161,8 +161,9 @@ def groups(modules: Sequence[Module]) -> Iterator[tuple[Group, Sequence[Module]]
 def _group(modules: Sequence[Module], i: int) -> Group:
     """Return what can be fused with module number `i`."""
     layer, n, behind = modules[i], len(modules), i + 1
-    conv = _computes_as(layer, Conv2d)
-    if not (conv or _computes_as(layer, Linear)):
+    forward: Any = type(layer).forward
+    conv = forward is Conv2d.forward
+    if layer._hooks is not None or not (conv or forward is Linear.forward):
         return Group(layer, None, None, None, 1)
     norm = modules[behind] if conv and behind < n and _is_fixed_norm(modules[behind]) else None
     behind += norm is not None

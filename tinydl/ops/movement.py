@@ -178,7 +178,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     start, end = (normalize_dim(d, len(shape), "flatten") for d in (start_dim, end_dim))
     if end < start:
         raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {shape}")
-    merged = int(np.prod(shape[start : end + 1], dtype=np.int64))
+    merged = math.prod(shape[start : end + 1])
     return reshape(x, (*shape[:start], merged, *shape[end + 1 :]))
 
 

@@ -6,10 +6,9 @@ second derivative has to go through the statistics as well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from tinydl import kernels
 from tinydl.dtypes import FLOATS
@@ -164,7 +163,7 @@ def batch_norm(
     if not training:
         y = _batch_norm_eval(x, running_mean, running_var, weight, bias, eps)
         return rectified(y) if relu else y
-    n = int(np.prod(shape, dtype=np.int64)) // max(shape[1], 1)
+    n = math.prod(shape) // max(shape[1], 1)
     if n < 2:
         raise ValueError(f"batch_norm: training needs more than 1 value a channel, x {shape} has {n}")
     train = batch_norm_relu_train if relu else batch_norm_train
@@ -255,8 +254,8 @@ def layer_norm(
     for name, v in (("weight", weight), ("bias", bias)):
         if v is not None and tuple(v.shape) != tail:
             raise ValueError(f"layer_norm: {name} has shape {tuple(v.shape)}, needed {tail}")
-    size = int(np.prod(tail, dtype=np.int64))
-    y = reshape(standardize(reshape(x, (int(np.prod(shape[: -len(tail)], dtype=np.int64)), size)), eps), shape)
+    size = math.prod(tail)
+    y = reshape(standardize(reshape(x, (math.prod(shape[: -len(tail)]), size)), eps), shape)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
@@ -277,7 +276,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
         if v is not None and tuple(v.shape) != (shape[1],):
             raise ValueError(f"group_norm: {name} has shape {tuple(v.shape)}, but axis C is {shape[1]} in x {shape}")
     rows = shape[0] * num_groups
-    size = int(np.prod(shape[1:], dtype=np.int64)) // num_groups
+    size = math.prod(shape[1:]) // num_groups
     y = reshape(standardize(reshape(x, (rows, size)), eps), shape)
     y = y if weight is None else y * _per_channel(weight, len(shape))
     return y if bias is None else y + _per_channel(bias, len(shape))
