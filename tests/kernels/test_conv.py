@@ -65,6 +65,12 @@ class Case:
     def geometry(self) -> tuple[Any, ...]:
         return self.stride, self.padding, self.dilation, self.groups
 
+    @property
+    def tolerance(self) -> float:
+        """How far a result may be off: sums of integers are exact, but for those of Winograd's algorithm."""
+        plain = (self.kernel, self.stride, self.dilation, self.groups) == ((3, 3), (1, 1), (1, 1), 1)
+        return 2e5 * np.finfo(self.dtype).eps if plain and self.cg * self.og >= 512 else 0
+
     def arrays(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
         """Return integer x, weight, bias and g."""
         rng = np.random.default_rng(seed)
@@ -194,7 +200,8 @@ def test_large_ones_agree_with_the_reference(compiled: ModuleType, case: Case, n
         for conv in (compiled, reference)
     ]
     for got, want in zip(*results, strict=True):
-        assert_same(got, want, case.dtype)
+        assert got.dtype == np.dtype(case.dtype)
+        np.testing.assert_allclose(got, want, rtol=0, atol=case.tolerance)
 
 
 @pytest.mark.parametrize("name", ["conv2d", "conv2d_input_grad"])
@@ -233,9 +240,11 @@ def test_nothing_is_compiled_twice(compiled: ModuleType) -> None:
 def test_gradients_are_adjoint(conv: ModuleType, case: Case) -> None:
     x, weight, _, g = case.arrays(seed=1)
     form = np.sum(g * conv.conv2d(x, weight, None, *case.geometry), dtype=np.float64)
+    gx = conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry)
+    gw = conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry)
     assert form != 0
-    assert np.sum(x * conv.conv2d_input_grad(g, weight, case.x_shape, *case.geometry), dtype=np.float64) == form
-    assert np.sum(weight * conv.conv2d_weight_grad(g, x, case.weight_shape, *case.geometry), dtype=np.float64) == form
+    for one, gradient in ((x, gx), (weight, gw)):
+        assert np.sum(one * gradient, dtype=np.float64) == pytest.approx(form, rel=0, abs=10 * case.tolerance)
 
 
 SMALL = [

@@ -55,10 +55,12 @@ def conv2d(
     start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
     by_winograd = winograd.pays(len(x), geometry, geometry.y)
     packed = patches_first(weight, groups, seen.dtype, scale, aligned=not by_winograd)
+    result = y.transpose(0, 2, 3, 1)
     if by_winograd:
-        winograd.convolve(seen, packed.reshape(9, -1, len(weight)), start, y.transpose(0, 2, 3, 1), padding, low, high)
-    else:
-        lowering.convolve(DENSE, seen, packed, start, y.transpose(0, 2, 3, 1), geometry, low, high)
+        given = seen, packed.reshape(9, -1, len(weight)), start, result, padding
+        by_winograd = winograd.convolve(*given, low, high)
+    if not by_winograd:
+        lowering.convolve(DENSE, seen, packed, start, result, geometry, low, high)
     return y
 
 
@@ -76,8 +78,8 @@ def conv2d_input_grad(
     packed = taps_first(weight, groups, seen.dtype, aligned=not by_winograd and seen.size >= MANY * len(weight))
     if by_winograd:  # the convolution of g with the weight turned round
         given = seen, packed.reshape(9, len(weight), c), filled(c, 0, seen.dtype), gx.transpose(0, 2, 3, 1)
-        winograd.convolve(*given, (2 - padding[0], 2 - padding[1]), transform=winograd.TURNED)
-    else:
+        by_winograd = winograd.convolve(*given, (2 - padding[0], 2 - padding[1]), transform=winograd.TURNED)
+    if not by_winograd:
         lowering.input_grad(DENSE, seen, packed, gx.transpose(0, 2, 3, 1), geometry)
     return gx
 
@@ -95,11 +97,11 @@ def conv2d_weight_grad(
         return lowering.weight_grad(DENSE, channels_last(x), channels_last(g), weight_shape, geometry)
     geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     shape = (groups, kh * kw * c, o // groups)
-    if winograd.pays(len(x), geometry, geometry.y):
-        gw = winograd.weight_grad(channels_last(g), channels_last(x), padding).reshape(shape)
-    else:
-        gw = lowering.weight_grad(DENSE, channels_last(g), channels_last(x), shape, geometry)
-    return patches_last(gw, weight_shape)
+    arrays = channels_last(g), channels_last(x)
+    gw = winograd.weight_grad(*arrays, padding) if winograd.pays(len(x), geometry, geometry.y) else None
+    if gw is None:
+        gw = lowering.weight_grad(DENSE, *arrays, shape, geometry)
+    return patches_last(gw.reshape(shape), weight_shape)
 
 
 @np.errstate(all="ignore")

@@ -26,7 +26,7 @@ class Task(NamedTuple):
 ALWAYS = "*"
 """The sign of what every network needs."""
 
-X, ROW = np.ones((8, 32, 8, 8), np.float32), np.ones(32, np.float32)
+X, ROW, WIDE = np.ones((8, 32, 8, 8), np.float32), np.ones(32, np.float32), np.ones((16, 64, 16, 16), np.float32)
 LOGITS, LABELS = np.ones((8, 10), np.float32), np.zeros(8, np.int64)
 PLACES = np.zeros((8, 32, 4, 4), np.int32)
 """Arrays as small as take the usual paths."""
@@ -37,7 +37,7 @@ TASKS = (
     Task(ALWAYS, lambda: softmax.cross_entropy_grad(LOGITS[:, 0], LOGITS, LABELS, None, -100, 0.0)),
     Task(ALWAYS, lambda: conv.conv2d_bias_grad(X)),
     Task("sweep.*", lambda: linear.linear(np.ones((64, 576), np.float32), np.ones((64, 576), np.float32), None)),
-    Task("pool._max*", lambda: conv.conv2d_weight_grad(X, X, (32, 32, 3, 3), (1, 1), (1, 1), (1, 1), 1)),
+    Task("pool._max*", lambda: conv.conv2d_weight_grad(WIDE, WIDE, (64, 64, 3, 3), (1, 1), (1, 1), (1, 1), 1)),
     Task("pool._max*", lambda: pool.max_pool2d_grad(X[:, :, ::2, ::2], PLACES, X.shape, True)),
     Task("elementwise.relu-*", lambda: elementwise.relu_grad(X, X)),
     Task("norm.*", lambda: norm.batch_norm_grad(X, X, ROW, ROW, ROW)),

@@ -1,16 +1,17 @@
-"""3×3 convolutions of stride 1 with 16 multiplications in the place of 36: Winograd's algorithm F(2×2, 3×3).
+"""3×3 convolutions of stride 1 with 36 multiplications in the place of 144: Winograd's algorithm F(4×4, 3×3).
 
     y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A
 
-for each square of 2×2 places of y and the 4×4 places of x that it sees. Summed over channels, ⊙ is 16 matrix products,
-one for each place of the 4×4, which the tiles of tile.py do, for a block of squares at a time that stays in L2.
+for each square of 4×4 places of y and the 6×6 places of x that it sees. Summed over channels, ⊙ is 36 matrix products,
+one for each place of the 6×6, which the tiles of tile.py do, for a block of squares at a time that stays in L2.
 The gradient by x is such a convolution of g, with the weight turned round. The gradient by w is the same trilinear
 form seen from its third side: gw = Gᵀ [(A g Aᵀ) ⊙ (Bᵀ x B)] G, summed over all squares.
 
-Rounding is a few times that of the direct sums. An Inf among the terms of a sum may make NaN of it where direct summing
-leaves Inf. Other places of y and gx never see it; in gw it may spoil neighbours among the nine of its two channels.
+Rounding is about twice that of direct sums (see winograd_tile.py), but of the largest numbers of a square: an outlier
+costs its neighbours digits, up to three places further than its own sums reach. One Inf or NaN would make NaN of all
+of these. So where anything comes out that is not finite, these functions say so, and conv.py has direct sums done.
 
-Source: Lavin & Gray 2016, arXiv:1509.09308, section 4.1.
+Source: Lavin & Gray 2016, arXiv:1509.09308, section 4.
 """
 
 from __future__ import annotations
@@ -30,23 +31,36 @@ from tinydl.kernels.compiled.memory import filled, ranges
 from tinydl.kernels.compiled.pointers import Address, address_of, call
 from tinydl.kernels.compiled.sweep import DENSE
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
-from tinydl.kernels.compiled.winograd_tile import GRADIENT, INPUT, gather_function, spread_function
+from tinydl.kernels.compiled.winograd_tile import (
+    GRADIENT,
+    INPUT,
+    PLACES,
+    PLANES,
+    POINTS,
+    gather_function,
+    spread_function,
+)
 from tinydl.shapes import Array, Pair, Shape
 
 __all__: list[str] = []
 
-G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+N = np.array([np.prod([p - q for q in POINTS if q != p]) for p in POINTS])
+G = np.vstack([POINTS[:, None] ** np.arange(3) / N[:, None], [[0, 0, 1]]])
 WEIGHT = np.kron(G, G)
-"""G w Gᵀ as one product, with w as a vector of nine."""
+"""G w Gᵀ as one product, with w as a vector of nine. G has the powers of the points, over Π (p − q)."""
 
 TURNED = WEIGHT[:, ::-1].copy()
 """The same for the weight turned round."""
 
 IN_CACHE = 4096
-"""How many numbers of each of the 16 planes are worked on at a time: 256 KiB in float32."""
+"""How many numbers of each plane are worked on at a time: 576 KiB in all in float32."""
 
 ROUND = 18
 """Blocks of so many squares fill tiles of 6 and of 9 rows."""
+
+TRANSFORM, TRANSFORM_WEIGHT, BEGIN = 19, 30, 10_000_000
+"""What takes as long as so many multiplications: one number of a plane of x or y, one of a plane of the weight, and all
+that has to be done once."""
 
 _spread_x, _spread_g, _gather = spread_function(INPUT), spread_function(GRADIENT), gather_function()
 
@@ -76,8 +90,8 @@ class Job(NamedTuple):
 
     Attributes:
         ranges: the squares of each worker.
-        x_planes, y_planes: how much a worker needs for 16 planes of a block.
-        terms: the products of 16 planes, for `Sweep`, for each worker; to be copied, as kernels write there.
+        x_planes, y_planes: how much a worker needs for the planes of a block.
+        terms: the products of planes, for `Sweep`, for each worker; to be copied, as kernels write there.
         tables: that of the rows of the products, and that of their steps.
     """
 
@@ -94,10 +108,10 @@ def _job(x: Shape, y: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int
     """Return the job for x and y of such shapes: the convolution or, `by_weight`, the gradient by the weight."""
     n, h, w, c = x
     _, y_h, y_w, o = y
-    across, down = -(-y_w // 2), -(-y_h // 2)
+    across, down = -(-y_w // PLACES), -(-y_h // PLACES)
     block = max(54, IN_CACHE // (c + o) // ROUND * ROUND)
     sizes = Sizes(h, w, c, y_h, y_w, o, *padding, across, across * down, block)
-    shares = ranges(n * across * down, -(-DENSE.grain // (16 * c * o)), n_threads)
+    shares = ranges(n * across * down, -(-DENSE.grain // (PLANES * c * o)), n_threads)
     line = buffers.ALIGNMENT // dtype.itemsize
     # an odd number of cache lines apart, planes do not share cache sets
     x_plane, y_plane = ((-(-block * depth // line) | 1) * line for depth in (c, o))
@@ -106,25 +120,26 @@ def _job(x: Shape, y: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int
         terms, tables = _terms(len(shares), x_plane, y_plane, c * o, c, 0), (*channels, *squares)
     else:
         terms, tables = _terms(len(shares), x_plane, c * o, y_plane, 0, c), (*squares, *channels)
-    return Job(sizes, shares, 16 * x_plane, 16 * y_plane, terms, tables)
+    return Job(sizes, shares, PLANES * x_plane, PLANES * y_plane, terms, tables)
 
 
 @functools.lru_cache(maxsize=256)
 def pays(n: int, geometry: Geometry, result: Image) -> bool:
-    """Tell whether the algorithm fits, and has enough squares and channels to earn back what its transforms cost.
+    """Tell whether the algorithm fits, and multiplies so much less that its transforms are earned back.
 
-    Direct sums leave out what lies outside of an image, and squares at the rim make places that nobody wants. Measured
-    with 64 channels, batch 128, two threads: with 2.25 times the multiplications direct sums take 1.8 times as long,
-    with 1.4 times as many 1.2 times, with 1.1 times as many as long, with 0.6 times as many (5×5 places of gx, made of
-    3×3 of g) half as long.
+    Direct sums leave out what lies outside of an image, and squares at the rim make places that nobody wants. The costs
+    are those of 150 convolutions of 3×3 to 28×28 places, 16 to 256 channels, 1 to 128 images, and of gradients, on two
+    threads: where this says yes, the algorithm takes 0.27 to 1.1 times as long as direct sums.
     """
-    if min(geometry.c, geometry.o) < 16 or geometry.c * geometry.o < 512 or max(geometry.padding) > 2:
+    c, o = geometry.c, geometry.o
+    if min(c, o) < 16 or max(geometry.padding) > 2:
         return False
     if (geometry.kernel, geometry.groups, geometry.stride, geometry.dilation) != ((3, 3), 1, (1, 1), (1, 1)):
         return False
-    squares = -(-result.height // 2) * -(-result.width // 2)
+    squares = -(-result.height // PLACES) * -(-result.width // PLACES)
     direct = math.prod(map(_pairs, geometry.x[:2], geometry.y[:2], geometry.padding))
-    return n * squares >= 128 and direct > 1.3 * 16 * squares
+    transforms = n * squares * PLANES * TRANSFORM * (c + o) + PLANES * TRANSFORM_WEIGHT * c * o
+    return n * c * o * (direct - squares * PLANES) > transforms + BEGIN
 
 
 def _pairs(n: int, out: int, padding: int) -> int:
@@ -142,7 +157,7 @@ def _spread_block(
     pitch = width * channels
     for t in range(first, last):
         image, square = t // each, t % each
-        row, column = 2 * (square // across) + offset_row, 2 * (square % across) + offset_column
+        row, column = PLACES * (square // across) + offset_row, PLACES * (square % across) + offset_column
         for c in range(0, channels, lanes):
             x_at, y_at, n = image * height * pitch + c, (t - first) * channels + c, channels - c
             if spread == 0:
@@ -154,18 +169,18 @@ def _spread_block(
 @splice
 def _gather_block(
     planes: Array, plane: int, start: Array, y: Array, height: int, width: int, channels: int,
-    first: int, last: int, across: int, each: int, low: float, high: float,
+    first: int, last: int, across: int, each: int, low: float, high: float, spoilt: Array, worker: int,
 ) -> None:  # fmt: skip
     """Transform planes of (square, channel) to the squares first…last of y."""
     lanes, T = VECTOR_BYTES // y.itemsize, y.dtype.type
     pitch = width * channels
     for t in range(first, last):
         image, square = t // each, t % each
-        row, column = 2 * (square // across), 2 * (square % across)
+        row, column = PLACES * (square // across), PLACES * (square % across)
         for c in range(0, channels, lanes):
             _gather(
                 planes, (t - first) * channels + c, plane, start, c, y, image * height * pitch + c,
-                row, column, height, width, pitch, channels, channels - c, T(low), T(high),
+                row, column, height, width, pitch, channels, channels - c, T(low), T(high), spoilt, worker,
             )  # fmt: skip
 
 
@@ -173,13 +188,13 @@ def _gather_block(
 def _convolve(
     worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, planes_w: Array, start: Array,
     y: Array, planes_x: Array, planes_y: Array, terms: Array, nothing: Array, share: Array, tables: Tables,
-    sizes: Sizes, low: float, high: float,
+    sizes: Sizes, low: float, high: float, spoilt: Array,
 ) -> bool:  # fmt: skip
-    """Make the worker's squares of y: see `convolve`."""
+    """Make the worker's squares of y: see `convolve`; say in `spoilt` if not all is finite."""
     give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
     mine_x, mine_y, mine = planes_x[worker], planes_y[worker], terms[worker]
-    x_plane, y_plane = mine_x.size // 16, mine_y.size // 16
+    x_plane, y_plane = mine_x.size // PLANES, mine_y.size // PLANES
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
         mine[:, 5] = end - begin
@@ -188,7 +203,7 @@ def _convolve(
             sums, 0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine, 1, o,
             0, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
-        _gather_block(mine_y, y_plane, start, y, y_h, y_w, o, begin, end, across, each, low, high)
+        _gather_block(mine_y, y_plane, start, y, y_h, y_w, o, begin, end, across, each, low, high, spoilt, worker)
     return wait(boss, crew)
 
 
@@ -197,11 +212,11 @@ def _add_weight_grad(
     worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, g: Array, totals: Array,
     planes_x: Array, planes_g: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
 ) -> bool:  # fmt: skip
-    """Set the worker's 16 planes of the gradient to what its squares give: see `weight_grad`."""
+    """Set the worker's planes of the gradient to what its squares give: see `weight_grad`."""
     give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
     mine_x, mine_g, mine, total = planes_x[worker], planes_g[worker], terms[worker], totals[worker]
-    x_plane, g_plane = mine_x.size // 16, mine_g.size // 16
+    x_plane, g_plane = mine_x.size // PLANES, mine_g.size // PLANES
     total[:] = 0
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
@@ -228,9 +243,9 @@ def _shares(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
 
 
 def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
-    """Return the products of 16 planes, so far apart in each of the three arrays, for `Sweep`."""
-    terms = np.zeros((workers, 16, 11), np.int64)
-    terms[:, :, :3] = np.arange(16)[:, None] * [a, b, y]
+    """Return the products of planes, so far apart in each of the three arrays, for `Sweep`."""
+    terms = np.zeros((workers, PLANES, 11), np.int64)
+    terms[:, :, :3] = np.arange(PLANES)[:, None] * [a, b, y]
     terms[:, :, 5], terms[:, :, 7], terms[:, :, 8] = rows, steps, EVERY
     return terms
 
@@ -250,7 +265,7 @@ def _sums(dtype: np.dtype[Any]) -> Address:
 
 
 def _planes(job: Job, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Return working space for 16 planes of x, and of y or g, for each worker."""
+    """Return working space for the planes of x, and of y or g, for each worker."""
     n = len(job.ranges)
     x = buffers.scratch("winograd x", (n, job.x_planes), dtype)
     return x, buffers.scratch("winograd y", (n, job.y_planes), dtype)
@@ -275,34 +290,37 @@ def convolve(
     low: float = -math.inf,
     high: float = math.inf,
     transform: Array = WEIGHT,
-) -> None:
+) -> bool:
     """Write y (N, H', W', O) = start + the convolution of x (N, H, W, C) with a weight (9, C, O), clamped.
 
-    Its transform is `WEIGHT`, or `TURNED` to turn the weight round.
+    Its transform is `WEIGHT`, or `TURNED` to turn the weight round. Return False if something is not finite: then y is
+    of no use.
     """
     c, o = weight.shape[1:]
-    planes_w = buffers.scratch("winograd weight", (16, c * o), x.dtype)
+    planes_w = buffers.scratch("winograd weight", (PLANES, c * o), x.dtype)
     _multiply(transform, weight.reshape(9, -1), planes_w)
     job = _job(x.shape, y.shape, padding, x.dtype, threads.num_threads(), False)
     planes, n = _planes(job, x.dtype), len(job.ranges)
     arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), *planes, job.terms.copy(), filled(o, 0, y.dtype)
-    tables = _shares(o, 16, o, 1), job.tables
-    threads.share(_convolve, n, job.ranges, _sums(x.dtype), *arrays, *tables, job.sizes, low, high)
+    tables = _shares(o, PLANES, o, 1), job.tables
+    spoilt = np.zeros(n, np.int64)
+    threads.share(_convolve, n, job.ranges, _sums(x.dtype), *arrays, *tables, job.sizes, low, high, spoilt)
+    return not spoilt.any()
 
 
 @np.errstate(all="ignore")
-def weight_grad(g: Array, x: Array, padding: Pair) -> Array:
-    """Return the gradient by the weight, as (9, C, O), of g (N, H', W', O) and x (N, H, W, C)."""
+def weight_grad(g: Array, x: Array, padding: Pair) -> Array | None:
+    """Return the gradient by the weight, as (9, C, O), of g (N, H', W', O) and x (N, H, W, C); None if not finite."""
     c, o = x.shape[3], g.shape[3]
     job = _job(x.shape, g.shape, padding, x.dtype, threads.num_threads(), True)
     n = len(job.ranges)
-    totals = buffers.empty((n, 16 * c * o), x.dtype)
+    totals = buffers.empty((n, PLANES * c * o), x.dtype)
     arrays = x.reshape(-1), g.reshape(-1), totals, *_planes(job, x.dtype), job.terms.copy()
-    tables = _shares(o, 16, o, 1), job.tables
+    tables = _shares(o, PLANES, o, 1), job.tables
     threads.share(_add_weight_grad, n, job.ranges, _sums(x.dtype), *arrays, *tables, job.sizes)
     total = totals[0]
     for more in totals[1:]:
         total += more
     gw = np.empty((9, c, o), x.dtype)
-    _multiply(WEIGHT.T, total.reshape(16, -1), gw.reshape(9, -1))
-    return gw
+    _multiply(WEIGHT.T, total.reshape(PLANES, -1), gw.reshape(9, -1))
+    return gw if np.isfinite(gw.sum()) else None
