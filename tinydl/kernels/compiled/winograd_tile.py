@@ -7,8 +7,9 @@ The points at which polynomials are multiplied are 0, ±2/3, ±3/2 and ∞. With
 textbooks, errors are two to four times as large: sums over 64 channels in float32 are wrong by 2.9e-6 of their standard
 deviation (and 5e-5 at most), with these by 1.3e-6 (1.1e-5), and summed directly by 0.7e-6 (0.7e-5).
 
-Source: Lavin & Gray 2016, Fast algorithms for convolutional neural networks, arXiv:1509.09308, section 4; Barabasz et
-al. 2020, Error analysis and improving the accuracy of Winograd convolution, arXiv:1803.10986, for the points.
+Source: Lavin & Gray 2016, Fast algorithms for convolutional neural networks, arXiv:1509.09308, section 4; for points of
+the form ±c, ±1/c: Alam, Anderson, Barabasz & Gregg 2022, Winograd convolution for deep neural networks: efficient point
+selection, ACM Transactions on Embedded Computing Systems 21, doi:10.1145/3524069.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ __all__: list[str] = []
 
 Matrix: TypeAlias = Array
 
-A, B = 2 / 3, 3 / 2
-"""The points are 0, A, −A, B, −B and ∞; the constants below know that A·B = 1."""
+NEAR, FAR = 2 / 3, 3 / 2
+"""The points are 0, ±NEAR, ±FAR and ∞; the matrices below know that NEAR · FAR = 1."""
 
-POINTS = np.array([0, A, -A, B, -B])
+POINTS = np.array([0, NEAR, -NEAR, FAR, -FAR])
 
 PLACES, SIDE = 4, 6
 """Places of y in a row of a tile, and how many of x these see: the side of the square of products."""
@@ -49,18 +50,20 @@ PAIRS = np.array(
 )
 """To what is even, and what is odd, in two points ±p; and back, but for a factor of 2."""
 
-POWERS = np.array([[1, 1, 0, 1, 0, 0], [0, 0, A, 0, B, 0], [0, A**2, 0, B**2, 0, 0], [0, 0, A**3, 0, B**3, 1]])
+POWERS = np.array(
+    [[1, 1, 0, 1, 0, 0], [0, 0, NEAR, 0, FAR, 0], [0, NEAR**2, 0, FAR**2, 0, 0], [0, 0, NEAR**3, 0, FAR**3, 1]]
+)
 """Powers of the points: the even ones of what is even, the odd ones of what is odd."""
 
 INPUT = (
     np.array(
         [
-            [1, 0, -(A**2) - B**2, 0, 1, 0],
-            [0, 0, -(B**2), 0, 1, 0],
-            [0, -B, 0, A, 0, 0],
-            [0, 0, -(A**2), 0, 1, 0],
-            [0, -A, 0, B, 0, 0],
-            [0, 1, 0, -(A**2) - B**2, 0, 1],
+            [1, 0, -(NEAR**2) - FAR**2, 0, 1, 0],
+            [0, 0, -(FAR**2), 0, 1, 0],
+            [0, -FAR, 0, NEAR, 0, 0],
+            [0, 0, -(NEAR**2), 0, 1, 0],
+            [0, -NEAR, 0, FAR, 0, 0],
+            [0, 1, 0, -(NEAR**2) - FAR**2, 0, 1],
         ]
     ),
     PAIRS,
@@ -110,7 +113,7 @@ class _TransformWriter(Writer):
     def write_spread(self, factors: Sequence[Matrix]) -> None:
         """Transform the square at (row, column) of an image to planes that lie `plane` apart.
 
-        A square that lies inside of the image as a whole, as most do, needs no masks of its own.
+        A square that lies inside of the image as a whole needs no masks of its own.
         """
         builder, side = self.builder, factors[0].shape[1]
         every = self.mask(self.values["n"])
