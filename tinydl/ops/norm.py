@@ -99,6 +99,7 @@ def batch_norm_relu_grad_composed(g: Any, x: Any, y: Any, weight: Any, mean_: Ar
 def channel_affine(x: Any, scale: Any, shift: Any) -> Any:
     """Return x · scale[c] + shift[c] for x (N, C, …).
 
+    >>> import numpy as np
     >>> channel_affine(np.ones((1, 2, 1)), np.array([2.0, 3.0]), np.array([0.0, 1.0])).ravel()
     array([2., 4.])
     """
@@ -145,6 +146,7 @@ def batch_norm(
 
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.
 
+    >>> import numpy as np
     >>> x = np.array([[1.0], [3.0]])
     >>> batch_norm(x, training=True, eps=0.0).ravel()
     array([-1.,  1.])
@@ -209,6 +211,7 @@ def batch_norm_eval_composed(x: Any, mean: Any, var: Any, weight: Any, bias: Any
 def standardize(x: Any, eps: float = 1e-5) -> Any:
     """Return each row less its mean, divided by √(its biased variance + ε).
 
+    >>> import numpy as np
     >>> standardize(np.array([[1.0, 3.0]]), 0.0)
     array([[-1.,  1.]])
     """
@@ -244,6 +247,7 @@ def layer_norm(
 
     Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450, equations 3 and 4.
 
+    >>> import numpy as np
     >>> layer_norm(np.array([[1.0, 3.0]]), 2, eps=0.0)
     array([[-1.,  1.]])
     """
@@ -266,6 +270,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
 
     Source: Wu & He 2018, arXiv:1803.08494, section 3.1.
 
+    >>> import numpy as np
     >>> group_norm(np.array([[1.0, 3.0]]), 1, eps=0.0)
     array([[-1.,  1.]])
     """
