@@ -34,6 +34,9 @@ _WIDTH, _WIDTHS = 0.85, 0.2  # median width of the square the skeleton is in, in
 _SHIFT = 0.75  # of the place, in pixels
 _GRAIN = 0.12  # of the ink, relative: paper is rough
 _PAPER, _FULL = 0.12, 0.57  # ink below the first leaves the paper white, ink above the second is saturated
+_FAR = -40.0
+"""An exponent from which on no ink shows, and whose power can be squared in full digits. Without it most products are
+of numbers that have none, which takes some processors long: 9.3 s in the place of 2.9 for all 70,000 digits."""
 
 
 class SyntheticDigits(ImageDataset):
@@ -169,7 +172,7 @@ def _ink(places: Array, lengths: Array, sigma: Array) -> Array:
     """Return the ink (n, 28, 28); see the module."""
     pixel = np.arange(28, dtype=np.float32)
     sharpness = (-0.5 / sigma**2)[..., None]
-    X, Y = (np.exp(sharpness * (places[..., axis, None] - pixel) ** 2) for axis in (0, 1))
+    X, Y = (np.exp(np.maximum(sharpness * (places[..., axis, None] - pixel) ** 2, _FAR)) for axis in (0, 1))
     Y *= (lengths / (np.sqrt(2 * np.pi) * sigma).astype(np.float32))[..., None]
     ink: Array = Y.transpose(0, 2, 1) @ X
     return ink

@@ -88,10 +88,10 @@ class _TransformWriter(Writer):
         columns = [self._transformed(factors, column) for column in zip(*square, strict=True)]
         return [self._transformed(factors, row) for row in zip(*columns, strict=True)]
 
-    def _transformed(self, factors: Sequence[Matrix], vectors: Sequence[Any]) -> Sequence[Any]:
+    def _transformed(self, factors: Sequence[Matrix], vectors: Sequence[Any]) -> list[Any]:
         for matrix in factors:
             vectors = [self._combination(row, vectors) for row in matrix.tolist()]
-        return vectors
+        return list(vectors)
 
     def _combination(self, numbers: Sequence[float], vectors: Sequence[Any]) -> Any:
         """Return Σ number · vector, those first that need no product."""
