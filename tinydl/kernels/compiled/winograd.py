@@ -109,7 +109,7 @@ def _job(x: Shape, y: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int
     n, h, w, c = x
     _, y_h, y_w, o = y
     across, down = -(-y_w // PLACES), -(-y_h // PLACES)
-    block = max(54, IN_CACHE // (c + o) // ROUND * ROUND)
+    block = max(36, IN_CACHE // (c + o) // ROUND * ROUND)
     sizes = Sizes(h, w, c, y_h, y_w, o, *padding, across, across * down, block)
     shares = ranges(n * across * down, -(-DENSE.grain // (PLANES * c * o)), n_threads)
     line = buffers.ALIGNMENT // dtype.itemsize
