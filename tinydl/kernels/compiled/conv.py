@@ -52,7 +52,7 @@ def conv2d(
         return y
     geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
-    start = np.zeros(len(weight), seen.dtype) if bias is None else np.array(bias, seen.dtype)
+    start = filled(len(weight), 0, seen.dtype) if bias is None else np.array(bias, seen.dtype)
     by_winograd = winograd.pays(len(x), geometry, geometry.y)
     packed = patches_first(weight, groups, seen.dtype, scale, aligned=not by_winograd)
     result = y.transpose(0, 2, 3, 1)

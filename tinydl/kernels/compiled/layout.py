@@ -62,6 +62,10 @@ def patches_first(
     o, c, taps = len(weight) // groups, weight.shape[1], weight.shape[2] * weight.shape[3]
     row = _line(o, dtype) if aligned else o
     packed = buffers.scratch("weight", (groups, taps * c, row), dtype)
+    if weight.size < SCATTERED and scale is None:
+        parts = packed.reshape(groups, taps, c, row)[..., :o]
+        parts[...] = weight.reshape(groups, o, c, taps).transpose(0, 3, 2, 1)
+        return packed
     factors = filled(len(weight), 1, dtype) if scale is None else plain(scale, dtype)
     size = GRAIN // max(1, SIDE * c * taps * groups)
     ranges = _ranges(o, size, threads.num_threads())
