@@ -15,6 +15,9 @@ Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = tuple[int, int]
 
+QUARTERS = (2, 2), (2, 2), (0, 0), (1, 1)
+"""Kernel, stride, padding and dilation of windows that cut an image into pieces of 2 × 2."""
+
 MAX_BYTES = 1 << 38
 """Largest single result (256 GiB) that is attempted at all; beyond it the size is refused by name."""
 

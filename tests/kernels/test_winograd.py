@@ -83,6 +83,31 @@ def test_rounding_is_about_twice_that_of_direct_sums():
         assert abs(error).max() < 3e-5 * exact.std()
 
 
+def matrices(near, far):
+    """Return (Bᵀ, G, Aᵀ) for the points 0, ±near, ±far and ∞, by the textbook: Toom and Cook's polynomials."""
+    points = np.array([0, near, -near, far, -far])
+    others = [points[points != p] for p in points]
+    g = [[p**k / np.prod(p - q) for k in range(3)] for p, q in zip(points, others, strict=True)] + [[0, 0, 1]]
+    b = [[*np.poly(q)[::-1], 0] for q in others] + [np.poly(points)[::-1]]
+    return np.array(b), np.array(g), np.array([[*points**k, k == 3] for k in range(4)])
+
+
+def test_the_matrices_are_the_textbooks_and_its_points_round_worse():
+    ours = tile.INPUT[1] @ tile.INPUT[0], winograd.G, tile.OUTPUT[1] @ tile.OUTPUT[0]
+    for found, wanted in zip(ours, matrices(tile.NEAR, tile.FAR), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-15)
+    np.testing.assert_array_equal(tile.GRADIENT[1] @ tile.GRADIENT[0], ours[2].T)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((64, 200, 6, 6)), rng.standard_normal((64, 200, 3, 3))
+    exact = sum(x[..., i : i + 4, j : j + 4] * w[..., i, None, j, None] for i, j in np.ndindex(3, 3)).sum(0)
+    errors = []
+    for three in (ours, matrices(1, 2)):
+        b, g, a = (m.astype(np.float32) for m in three)
+        planes = (b @ x.astype(np.float32) @ b.T) * (g @ w.astype(np.float32) @ g.T)
+        errors.append((a @ planes.sum(0) @ a.T - exact).std())
+    assert errors[1] > 2 * errors[0]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 def test_what_is_not_finite_reaches_all_it_should_and_no_more(value):
     x, weight, bias, g, *_ = arrays(8, 64, 32, 17, 16, (1, 1))
@@ -145,11 +170,11 @@ def test_the_transforms_in_python(row, column):
         gather(planes, 3, 10, np.arange(9, dtype=np.float32), 2, y, 1, *at, n, *limits, spoilt, 1)
         found.append(y)
         assert not spoilt.any()
-        planes[3 + 350 + n - 1] = np.inf
+        spoilt_planes = planes.copy()
+        spoilt_planes[3 + 350 + n - 1] = np.inf
         with np.errstate(all="ignore"):
-            gather(planes, 3, 10, np.arange(9, dtype=np.float32), 2, y.copy(), 1, *at, n, *limits, spoilt, 1)
+            gather(spoilt_planes, 3, 10, np.arange(9, dtype=np.float32), 2, y.copy(), 1, *at, n, *limits, spoilt, 1)
         assert spoilt.tolist() == [0, 1, 0]
-        planes[3 + 350 + n - 1] = 0
     np.testing.assert_allclose(*found, atol=1e-4)
 
 

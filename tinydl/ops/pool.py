@@ -15,11 +15,8 @@ from tinydl.op import composite, op
 from tinydl.ops.geometry import Pairs, fixed, grid, windows
 from tinydl.ops.movement import squeeze, unsqueeze
 from tinydl.ops.reduce import mean
-from tinydl.shapes import Array, Pair, Shape
+from tinydl.shapes import QUARTERS, Array, Pair, Shape
 from tinydl.tensor import alike
-
-QUARTERS = (2, 2), (2, 2), (0, 0), (1, 1)
-"""Kernel, stride, padding and dilation of windows that cut an image into pieces of 2 × 2."""
 
 
 @op("N C H W", keeps=("indices",), kernel=True)
@@ -28,25 +25,18 @@ def max_pool(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, 
     return kernels.max_pool2d(x, kernel, stride, padding, dilation, out_size)
 
 
-@max_pool.vjp()
-def max_pool_vjp(
-    g: Any, indices: Array, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Any:
-    """∂y/∂x = 1 at the (first) maximum."""
-    return max_pool_grad(g, indices, x_shape, (kernel, stride, padding, dilation) == QUARTERS)
-
-
 @op("N C H W", keeps=("indices",), kernel=True)
 def max_pool_relu(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out_size: Pair) -> Any:
     """Return max(max_pool(x, …), 0) in the same pass, and where it stood; a 0 that is no maximum stands at −1."""
     return kernels.max_pool2d(x, kernel, stride, padding, dilation, out_size, True)
 
 
+@max_pool.vjp()
 @max_pool_relu.vjp()
-def max_pool_relu_vjp(
+def max_pool_vjp(
     g: Any, indices: Array, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Any:
-    """That of the maximum; the g of place −1 goes nowhere."""
+    """∂y/∂x = 1 at the (first) maximum; the g of place −1 goes nowhere."""
     return max_pool_grad(g, indices, x_shape, (kernel, stride, padding, dilation) == QUARTERS)
 
 

@@ -19,7 +19,7 @@ from tinydl.kernels.compiled.layout import channels_last
 from tinydl.kernels.compiled.memory import ranges_of, share_out
 from tinydl.kernels.compiled.sums import image_sums
 from tinydl.kernels.reference.pool import areas, bins
-from tinydl.shapes import Array, Pair, Shape
+from tinydl.shapes import QUARTERS, Array, Pair, Shape
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -42,7 +42,7 @@ def max_pool2d(
     indices = _results(x, out_size, np.int32)
     arrays = seen, y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
     quarters = (out_size[0] * 2 <= x.shape[2]) and (out_size[1] * 2 <= x.shape[3])
-    if quarters and (kernel, stride, padding, dilation) == ((2, 2), (2, 2), (0, 0), (1, 1)):
+    if quarters and (kernel, stride, padding, dilation) == QUARTERS:
         shares = ranges_of(len(x), x.size)
         threads.share(_max_2x2, len(shares), shares, *arrays, floor)
     else:

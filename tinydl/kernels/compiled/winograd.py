@@ -128,7 +128,7 @@ def pays(n: int, geometry: Geometry, result: Image) -> bool:
     """Tell whether the algorithm fits, and multiplies so much less that its transforms are earned back.
 
     Direct sums leave out what lies outside of an image, and squares at the rim make places that nobody wants. The costs
-    are those of 150 convolutions of 3×3 to 28×28 places, 16 to 256 channels, 1 to 128 images, and of gradients, on two
+    are those of 140 convolutions of 3×3 to 28×28 places, 16 to 256 channels, 1 to 128 images, and of gradients, on two
     threads: where this says yes, the algorithm takes 0.27 to 1.1 times as long as direct sums.
     """
     c, o = geometry.c, geometry.o
