@@ -72,7 +72,7 @@ def test_rounding_is_about_twice_that_of_direct_sums():
         rng.standard_normal(shape, np.float32) for shape in ((8, 64, 16, 16), (64, 64, 3, 3), (8, 64, 16, 16))
     )
     geometry = ONE, (1, 1), *PLAIN[1:]
-    assert winograd.pays(8, conv._geometry(x.shape, weight.shape, *geometry), Image(16, 16, 64))
+    assert winograd.pays(8, conv.geometry_of(x.shape, weight.shape, *geometry), Image(16, 16, 64))
     cases = (("conv2d", (x, weight, None)), ("conv2d_input_grad", (g, weight, x.shape)))
     for name, args in (*cases, ("conv2d_weight_grad", (g, x, weight.shape))):
         exact = getattr(reference, name)(
@@ -112,7 +112,7 @@ def test_the_matrices_are_the_textbooks_and_its_points_round_worse():
 def test_what_is_not_finite_reaches_all_it_should_and_no_more(value):
     x, weight, bias, g, *_ = arrays(8, 64, 32, 17, 16, (1, 1))
     geometry = ONE, (1, 1), *PLAIN[1:]
-    assert winograd.pays(8, conv._geometry(x.shape, weight.shape, *geometry), Image(17, 16, 32))
+    assert winograd.pays(8, conv.geometry_of(x.shape, weight.shape, *geometry), Image(17, 16, 32))
     x[1, 3, 2, 14] = g[0, 5, 8, 3] = value
     weight[2, 1, 1, 1] = np.nan
     calls = (
@@ -132,13 +132,13 @@ def test_what_is_not_finite_reaches_all_it_should_and_no_more(value):
 )
 def test_it_is_for_plain_3x3_only(kernel, stride, dilation, groups):
     weight_shape = 64, 64 // groups, *kernel
-    geometry = conv._geometry((8, 64, 30, 30), weight_shape, (stride,) * 2, (1, 1), (dilation,) * 2, groups)
+    geometry = conv.geometry_of((8, 64, 30, 30), weight_shape, (stride,) * 2, (1, 1), (dilation,) * 2, groups)
     assert not winograd.pays(8, geometry, geometry.y)
 
 
 def test_few_channels_few_places_or_odd_small_images_are_left_to_direct_sums():
     def pays(n, c, o, side):
-        geometry = conv._geometry((n, c, side, side), (o, c, 3, 3), ONE, (1, 1), ONE, 1)
+        geometry = conv.geometry_of((n, c, side, side), (o, c, 3, 3), ONE, (1, 1), ONE, 1)
         return winograd.pays(n, geometry, geometry.y)
 
     assert pays(32, 64, 64, 8)
@@ -185,7 +185,7 @@ def run_compiled(intrinsic):
 
 
 def test_direct_sums_where_most_squares_lie_at_the_rim():
-    geometry = conv._geometry((128, 64, 6, 6), (64, 64, 3, 3), ONE, (0, 0), ONE, 1)
+    geometry = conv.geometry_of((128, 64, 6, 6), (64, 64, 3, 3), ONE, (0, 0), ONE, 1)
     assert winograd.pays(128, geometry, geometry.y)  # one square of 4×4 places
     assert not winograd.pays(128, geometry, geometry.x)  # four of them, for places that see one to nine of g
 

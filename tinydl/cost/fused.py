@@ -7,15 +7,14 @@ change what it does, what can be fused is left without hooks, and recognised by 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tinydl.modes import mode, observe
 from tinydl.nn import Module, Sequential
-from tinydl.nn.fusion import groups, is_norm_with_relu
+from tinydl.nn.fusion import groups, recorded_groups
 from tinydl.tensor import Tensor
 
-KERNELS = frozenset({"conv2d_clamped", "linear_clamped", "batch_norm_relu_train"})
+KERNELS = frozenset({"conv2d_clamped", "conv_max_pool", "linear_clamped", "batch_norm_relu_train"})
 """The kernels of several layers; the second operand of each is the weight of the first layer."""
 
 
@@ -62,15 +61,13 @@ def possible_fusions(model: Module) -> Fusions:
         if type(module).forward is Sequential.forward:
             for members in _groups(tuple(module.children())):
                 first: Any = members[0]
-                if len(members) > 1 and first.weight is not None:
+                if len(members) > 1 and getattr(first, "weight", None) is not None:
                     found[id(first.weight.data)] = Fusion(names[id(first)], members)
     return Fusions(found)
 
 
 def _groups(modules: Sequence[Module]) -> Iterator[Sequence[Module]]:
-    if not mode.recording:
-        return (members for _, members in groups(modules))
-    return (pair for pair in pairwise(modules) if is_norm_with_relu(*pair))
+    return recorded_groups(modules) if mode.recording else (members for _, members in groups(modules))
 
 
 def fusions(model: Module, inputs: Sequence[Tensor]) -> Fusions:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.arithmetic import *  # noqa: F403
     from tinydl.kernels.reference.channels import *  # noqa: F403
     from tinydl.kernels.reference.conv import *  # noqa: F403
+    from tinydl.kernels.reference.conv_pool import *  # noqa: F403
     from tinydl.kernels.reference.depthwise import *  # noqa: F403
     from tinydl.kernels.reference.elementwise import *  # noqa: F403
     from tinydl.kernels.reference.int8_conv import *  # noqa: F403
@@ -40,7 +41,8 @@ if TYPE_CHECKING:  # both twins have these signatures
     from tinydl.kernels.reference.softmax import *  # noqa: F403
 
 FAMILIES = (
-    *("arithmetic", "elementwise", "softmax", "norm", "optim", "conv", "depthwise", "pool", "linear", "channels"),
+    *("arithmetic", "elementwise", "softmax", "norm", "optim"),
+    *("conv", "depthwise", "pool", "conv_pool", "linear", "channels"),
     *("requantize", "int8_conv", "int8_pool", "int8_elementwise"),
 )
 """The files of `reference/` whose functions are kernels, and of `compiled/` where these have twins."""

@@ -1,7 +1,7 @@
 """What `Sequential` runs as one kernel: batch norm and ReLU; where nothing is recorded, with the weights before them.
 
-Where calls are recorded, a clamp in front of a max pooling runs behind it, on a quarter of the numbers, and a ReLU as
-part of it.
+A convolution, perhaps a ReLU, and a max pooling of 2×2 places are one kernel in any case. Where calls are recorded, any
+other clamp in front of a max pooling runs behind it, on a quarter of the numbers, and a ReLU as part of it.
 
 Modules are fused only where that does what calling them would: no hook is on them, no subclass has a `forward` of its
 own, batch norm is in evaluation with running statistics, all arrays have one dtype. Everything else is called in turn.
@@ -21,7 +21,8 @@ from tinydl.nn.module import Module
 from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
 from tinydl.nn.pool import MaxPool2d
 from tinydl.nn.shuffle import ChannelShuffle
-from tinydl.ops.geometry import convolution
+from tinydl.ops.conv_pool import conv_max_pool
+from tinydl.ops.geometry import Convolution, convolution
 from tinydl.ops.inference import (
     add_clamped,
     conv2d_clamped,
@@ -32,7 +33,7 @@ from tinydl.ops.inference import (
     silu_in_place,
 )
 from tinydl.ops.movement import cat
-from tinydl.shapes import Array
+from tinydl.shapes import QUARTERS, Array
 from tinydl.tensor import Tensor
 
 Bounds = tuple[float, float]
@@ -45,7 +46,10 @@ CURVES: dict[type[Module], Callable[[Any], Any]] = {Hardswish: hard_swish_in_pla
 
 
 class Group(NamedTuple):
-    """A convolution or linear layer, with the batch norm and the clamp or curve that follow it, if they do."""
+    """A convolution or linear layer, with the batch norm and the clamp or curve that follow it, if they do.
+
+    Or, if `pools`, a convolution with a max pooling, and perhaps a ReLU between them.
+    """
 
     layer: Any
     norm: Any
@@ -53,6 +57,7 @@ class Group(NamedTuple):
     curve: Callable[[Any], Any] | None
     size: int
     """How many modules these are."""
+    pools: bool = False
 
 
 def in_turn(input: Any, *modules: Module) -> Any:
@@ -98,7 +103,9 @@ def run(modules: Sequence[Module], x: Any) -> Any:
     if mode.recording or not isinstance(x, Tensor):
         return _run_recorded(modules, x)
     for group, members in groups(modules):
-        if group.size > 1 and _fits(group, x):
+        if group.pools and _fits(group, x):
+            x = _pooled_conv(group, x)
+        elif group.size > 1 and _fits(group, x):
             x = _fused_conv(group, x) if isinstance(group.layer, Conv2d) else _fused_linear(group, x)
             x = x if group.curve is None else group.curve(x)
         else:
@@ -108,23 +115,42 @@ def run(modules: Sequence[Module], x: Any) -> Any:
 
 
 def _run_recorded(modules: Sequence[Module], x: Any) -> Any:
-    """Call the modules in turn; batch norm and a ReLU behind it share their passes over memory, both ways.
+    """Run the modules; those that are one kernel where calls are recorded share their passes over memory, both ways.
 
     A clamp and a max pooling change places: no order of numbers is lost by a clamp, and where it makes equals of two
     that were not, its derivative is zero. So results and gradients are the same bit for bit.
     """
+    for members in recorded_groups(modules):
+        first: Any = members[0]
+        if len(members) == 1:
+            x = first(x)
+        elif isinstance(first, Conv2d):
+            group = Group(first, None, None, None, len(members), True)
+            fits = isinstance(x, Tensor) and _fits(group, x)
+            x = _pooled_conv(group, x) if fits else _run_recorded(members[1:], first(x))
+        elif _is_clamp(first):
+            second: Any = members[1]
+            alone = type(first) is ReLU and first._hooks is None and second._hooks is None
+            x = second.maxima(x, relu=True) if alone else first(second(x))
+        else:
+            x = first.normalize(x, relu=True)
+    return x
+
+
+def recorded_groups(modules: Sequence[Module]) -> Iterator[Sequence[Module]]:
+    """Return those modules together that run together where calls are recorded, if shapes and dtypes permit.
+
+    >>> [len(members) for members in recorded_groups([Conv2d(1, 1, 3), ReLU(), MaxPool2d(2), ReLU(), MaxPool2d(3)])]
+    [3, 2]
+    """
     i, n = 0, len(modules)
     while i < n:
-        first: Any = modules[i]
-        second: Any = modules[i + 1] if i + 1 < n else None
-        if is_norm_with_relu(first, second):
-            x, i = first.normalize(x, relu=True), i + 2
-        elif _is_clamp_before_max(first, second):
-            alone = type(first) is ReLU and first._hooks is None and second._hooks is None
-            x, i = second.maxima(x, relu=True) if alone else first(second(x)), i + 2
-        else:
-            x, i = first(x), i + 1
-    return x
+        first, second = modules[i], modules[i + 1] if i + 1 < n else None
+        size = _pooled(modules, i)
+        if size == 0:
+            size = 2 if is_norm_with_relu(first, second) or _is_clamp_before_max(first, second) else 1
+        yield modules[i : i + size]
+        i += size
 
 
 def is_norm_with_relu(first: Module, second: Module | None) -> bool:
@@ -137,8 +163,30 @@ def is_norm_with_relu(first: Module, second: Module | None) -> bool:
     )
 
 
+def _pooled(modules: Sequence[Module], i: int) -> int:
+    """Return how many modules are the convolution number `i` with the max pooling of 2×2 places behind it, or 0."""
+    if not (modules[i]._hooks is None and type(modules[i]).forward is Conv2d.forward):
+        return 0
+    has_relu = i + 1 < len(modules) and type(modules[i + 1]) is ReLU and modules[i + 1]._hooks is None
+    size = 3 if has_relu else 2
+    return size if i + size <= len(modules) and _is_by_quarters(modules[i + size - 1]) else 0
+
+
+def _is_by_quarters(module: Module) -> bool:
+    """Tell whether a module is a max pooling of 2×2 places side by side that nobody watches."""
+    if not (isinstance(module, MaxPool2d) and _computes_as(module, MaxPool2d)):
+        return False
+    given = module.kernel_size, module.stride, module.padding, module.dilation
+    sizes = all(size in (pair[0], pair) for size, pair in zip(given, QUARTERS))
+    return sizes and not (module.return_indices or module.ceil_mode)
+
+
+def _is_clamp(module: Module) -> bool:
+    return type(module) in CLAMPS
+
+
 def _is_clamp_before_max(first: Module, second: Module | None) -> bool:
-    if not (type(first) in CLAMPS and isinstance(second, MaxPool2d) and type(second).forward is MaxPool2d.forward):
+    if not (_is_clamp(first) and isinstance(second, MaxPool2d) and type(second).forward is MaxPool2d.forward):
         return False
     hooks = first._hooks, second._hooks
     return not (second.return_indices or any(some is not None and some.look_at_values() for some in hooks))
@@ -153,7 +201,8 @@ def groups(modules: Sequence[Module]) -> Iterator[tuple[Group, Sequence[Module]]
     """
     i = 0
     while i < len(modules):
-        group = _group(modules, i)
+        pooled = _pooled(modules, i)
+        group = Group(modules[i], None, None, None, pooled, True) if pooled else _group(modules, i)
         yield group, modules[i : i + group.size]
         i += group.size
 
@@ -212,11 +261,19 @@ def _fused_linear(group: Group, x: Tensor) -> Any:
 
 def _fused_conv(group: Group, x: Tensor) -> Any:
     layer, norm = group.layer, group.norm
-    geometry = convolution(
-        x.shape, layer.weight.shape, x.dtype.itemsize, layer.stride, layer.padding, layer.dilation, layer.groups
-    )
     bias, scale = (layer.bias, None) if norm is None else _folded(layer, norm)
-    return conv2d_clamped(x, layer.weight, bias, scale, *geometry[:4], *(group.bounds or (-math.inf, math.inf)))
+    bounds = group.bounds or (-math.inf, math.inf)
+    return conv2d_clamped(x, layer.weight, bias, scale, *_geometry(layer, x)[:4], *bounds)
+
+
+def _pooled_conv(group: Group, x: Tensor) -> Any:
+    layer = group.layer
+    return conv_max_pool(x, layer.weight, layer.bias, *_geometry(layer, x)[:4], group.size == 3)
+
+
+def _geometry(layer: Conv2d, x: Tensor) -> Convolution:
+    sizes = layer.stride, layer.padding, layer.dilation, layer.groups
+    return convolution(x.shape, layer.weight.shape, x.dtype.itemsize, *sizes)
 
 
 def _folded(layer: Conv2d, norm: Any) -> tuple[Array, Array]:

@@ -30,6 +30,7 @@ from tinydl.ops.conv import (
     conv_transpose2d,
     cross_correlation,
 )
+from tinydl.ops.conv_pool import conv_max_pool
 from tinydl.ops.cross_entropy import cross_entropy, cross_entropy_of_labels, nll_loss, pick_nll, pick_nll_grad
 from tinydl.ops.elementwise import (
     abs,
@@ -153,6 +154,7 @@ __all__ = [
     "conv2d_bias_grad",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "conv_max_pool",
     "conv_transpose2d",
     "cos",
     "cross_correlation",

@@ -50,7 +50,7 @@ def conv2d(
         rows, columns = seen.reshape(-1, c), weight.reshape(len(weight), c)
         dot_into(y.transpose(0, 2, 3, 1).reshape(-1), rows, columns, bias, scale, low, high)
         return y
-    geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    geometry = geometry_of(x.shape, weight.shape, stride, padding, dilation, groups)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     start = filled(len(weight), 0, seen.dtype) if bias is None else np.array(bias, seen.dtype)
     by_winograd = winograd.pays(len(x), geometry, geometry.y)
@@ -71,7 +71,7 @@ def conv2d_input_grad(
     if _is_depthwise(weight.shape, groups):
         return depthwise.depthwise_conv2d_input_grad(g, weight, x_shape, stride, padding, dilation)
     seen = channels_last(g)
-    geometry = _geometry(x_shape, weight.shape, stride, padding, dilation, groups)
+    geometry = geometry_of(x_shape, weight.shape, stride, padding, dilation, groups)
     n, c, h, w = x_shape
     gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
     by_winograd = winograd.pays(n, geometry, geometry.x)
@@ -93,9 +93,9 @@ def conv2d_weight_grad(
     o, c, kh, kw = weight_shape
     if (kh, kw, stride, padding, groups) == (1, 1, (1, 1), (0, 0), 1) and c >= o:
         # gw = gᵀ x as it stands, not transposed: its long rows fill the widest tiles.
-        geometry = _geometry(g.shape, (c, o, 1, 1), stride, padding, dilation, groups)
+        geometry = geometry_of(g.shape, (c, o, 1, 1), stride, padding, dilation, groups)
         return lowering.weight_grad(DENSE, channels_last(x), channels_last(g), weight_shape, geometry)
-    geometry = _geometry(x.shape, weight_shape, stride, padding, dilation, groups)
+    geometry = geometry_of(x.shape, weight_shape, stride, padding, dilation, groups)
     shape = (groups, kh * kw * c, o // groups)
     arrays = channels_last(g), channels_last(x)
     gw = winograd.weight_grad(*arrays, padding) if winograd.pays(len(x), geometry, geometry.y) else None
@@ -128,7 +128,7 @@ def _is_depthwise(weight_shape: Shape, groups: int) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _geometry(
+def geometry_of(
     x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Geometry:
     o, c, kh, kw = weight_shape

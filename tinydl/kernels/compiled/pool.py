@@ -14,7 +14,7 @@ import numpy as np
 
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.crew import give, wait
-from tinydl.kernels.compiled.jit import inline, njit
+from tinydl.kernels.compiled.jit import inline, njit, splice
 from tinydl.kernels.compiled.layout import channels_last
 from tinydl.kernels.compiled.memory import ranges_of, share_out
 from tinydl.kernels.compiled.sums import image_sums
@@ -192,30 +192,36 @@ def _maxima(
     threads.share(_max_windows, len(shares), shares, x, y, indices, rows, cols, row_step, col_step, floor)
 
 
+@splice
+def quarter_maxima(x: Array, y: Array, indices: Array, floor: float) -> None:
+    """The commonest windows, 2 × 2 side by side, of one image: all four places at once, so y is written once."""
+    width, low = x.shape[1], y.dtype.type(floor)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            corner = np.int32(2 * i * width + 2 * j)
+            for c in range(y.shape[2]):
+                best, at = x[2 * i, 2 * j, c], corner
+                value = x[2 * i, 2 * j + 1, c]
+                better = _beats(value, best)
+                best, at = value if better else best, np.int32(corner + 1) if better else at
+                value = x[2 * i + 1, 2 * j, c]
+                better = _beats(value, best)
+                best, at = value if better else best, np.int32(corner + width) if better else at
+                value = x[2 * i + 1, 2 * j + 1, c]
+                better = _beats(value, best)
+                best, at = value if better else best, np.int32(corner + width + 1) if better else at
+                y[i, j, c] = low if best <= low else best
+                indices[i, j, c] = np.int32(-1) if best <= low else at
+
+
 @njit
 def _max_2x2(
     worker: int, boss: int, crew: Array, shares: Array, x: Array, y: Array, indices: Array, floor: float
 ) -> bool:  # fmt: skip
-    """The commonest windows, 2 × 2 side by side: all four places at once, so y is written once, not four times."""
+    """Let each worker do `quarter_maxima` for its images."""
     give(boss, crew)
-    width, low = x.shape[2], y.dtype.type(floor)
     for n in range(shares[worker, 0], shares[worker, 1]):
-        for i in range(y.shape[1]):
-            for j in range(y.shape[2]):
-                corner = np.int32(2 * i * width + 2 * j)
-                for c in range(y.shape[3]):
-                    best, at = x[n, 2 * i, 2 * j, c], corner
-                    value = x[n, 2 * i, 2 * j + 1, c]
-                    better = _beats(value, best)
-                    best, at = value if better else best, np.int32(corner + 1) if better else at
-                    value = x[n, 2 * i + 1, 2 * j, c]
-                    better = _beats(value, best)
-                    best, at = value if better else best, np.int32(corner + width) if better else at
-                    value = x[n, 2 * i + 1, 2 * j + 1, c]
-                    better = _beats(value, best)
-                    best, at = value if better else best, np.int32(corner + width + 1) if better else at
-                    y[n, i, j, c] = low if best <= low else best
-                    indices[n, i, j, c] = np.int32(-1) if best <= low else at
+        quarter_maxima(x[n], y[n], indices[n], floor)
     return wait(boss, crew)
 
 
@@ -236,20 +242,25 @@ def _scatter(worker: int, boss: int, crew: Array, shares: Array, gx: Array, g: A
     return wait(boss, crew)
 
 
+@splice
+def scatter_quarters(gx: Array, g: Array, indices: Array) -> None:
+    """Write each number of gx once, g or 0, where the windows are `quarter_maxima`'s: 76 instead of 110 µs."""
+    T, rows, columns = gx.dtype.type, g.shape[0], g.shape[1]
+    for row in range(2 * rows):
+        for column in range(2 * columns):
+            i, j, here = row // 2, column // 2, np.int32(row * gx.shape[1] + column)
+            for c in range(g.shape[2]):
+                gx[row, column, c] = g[i, j, c] if indices[i, j, c] == here else T(0)
+        gx[row, 2 * columns :, :] = 0
+    gx[2 * rows :, :, :] = 0
+
+
 @njit
 def _scatter_2x2(worker: int, boss: int, crew: Array, shares: Array, gx: Array, g: Array, indices: Array) -> bool:
-    """Write each number of gx once, g or 0, where the windows are those of `_max_2x2`: 76 instead of 110 µs."""
+    """Let each worker do `scatter_quarters` for its images."""
     give(boss, crew)
-    T = gx.dtype.type
-    rows, columns = g.shape[1], g.shape[2]
     for n in range(shares[worker, 0], shares[worker, 1]):
-        for row in range(2 * rows):
-            for column in range(2 * columns):
-                i, j, here = row // 2, column // 2, np.int32(row * gx.shape[2] + column)
-                for c in range(g.shape[3]):
-                    gx[n, row, column, c] = g[n, i, j, c] if indices[n, i, j, c] == here else T(0)
-            gx[n, row, 2 * columns :, :] = 0
-        gx[n, 2 * rows :, :, :] = 0
+        scatter_quarters(gx[n], g[n], indices[n])
     return wait(boss, crew)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, splice
+from tinydl.kernels.compiled.pointers import Address, address_of
 from tinydl.kernels.compiled.slide import PIXELS, slide_function
 from tinydl.kernels.compiled.tile import DEPTHWISE_ROWS, ROWS, VECTOR_BYTES, WIDE, Tile, tile_function
 from tinydl.shapes import Array
@@ -131,3 +135,11 @@ class Loop(NamedTuple):
 
 
 DENSE, DEPTHWISE = Loop(dense, 300_000, 0), Loop(_depthwise, 300_000, 1)
+
+
+@functools.cache
+def dense_at(dtype: np.dtype[Any]) -> Address:
+    """Return the address of `dense` for arrays of that dtype, by which other kernels call it."""
+    numbers, entries, table = np.empty(0, dtype), np.empty(0, np.int64), np.empty((0, 0), np.int64)
+    arrays = entries, table, *[numbers] * 4, *[entries] * 4, table
+    return address_of(dense, 0, 0, *arrays, 1, 1, 0, 0, 0, 0, 1, 1, -math.inf, math.inf)

@@ -28,8 +28,8 @@ from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.jit import njit, splice
 from tinydl.kernels.compiled.lowering import EVERY
 from tinydl.kernels.compiled.memory import filled, ranges
-from tinydl.kernels.compiled.pointers import Address, address_of, call
-from tinydl.kernels.compiled.sweep import DENSE
+from tinydl.kernels.compiled.pointers import Address, call
+from tinydl.kernels.compiled.sweep import DENSE, dense_at
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd_tile import (
     GRADIENT,
@@ -256,14 +256,6 @@ def _product(m: int, k: int) -> Array:
     return np.array([[0, 0, 0, 0, 0, m, 0, k, k, 0, 0]])
 
 
-@functools.cache
-def _sums(dtype: np.dtype[Any]) -> Address:
-    """Return the address of the sweep that does the products of planes."""
-    numbers, entries, table = np.empty(0, dtype), np.empty(0, np.int64), np.empty((0, 0), np.int64)
-    arrays = entries, table, *[numbers] * 4, *[entries] * 4, table
-    return address_of(DENSE.sweep, 0, 0, *arrays, 1, 1, 0, 0, 0, 0, 1, 1, -math.inf, math.inf)
-
-
 def _planes(job: Job, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return working space for the planes of x, and of y or g, for each worker."""
     n = len(job.ranges)
@@ -304,7 +296,7 @@ def convolve(
     arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), *planes, job.terms.copy(), filled(o, 0, y.dtype)
     tables = _shares(o, PLANES, o, 1), job.tables
     spoilt = np.zeros(n, np.int64)
-    threads.share(_convolve, n, job.ranges, _sums(x.dtype), *arrays, *tables, job.sizes, low, high, spoilt)
+    threads.share(_convolve, n, job.ranges, dense_at(x.dtype), *arrays, *tables, job.sizes, low, high, spoilt)
     return not spoilt.any()
 
 
@@ -317,7 +309,7 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array | None:
     totals = buffers.empty((n, PLANES * c * o), x.dtype)
     arrays = x.reshape(-1), g.reshape(-1), totals, *_planes(job, x.dtype), job.terms.copy()
     tables = _shares(o, PLANES, o, 1), job.tables
-    threads.share(_add_weight_grad, n, job.ranges, _sums(x.dtype), *arrays, *tables, job.sizes)
+    threads.share(_add_weight_grad, n, job.ranges, dense_at(x.dtype), *arrays, *tables, job.sizes)
     total = totals[0]
     for more in totals[1:]:
         total += more

@@ -1,0 +1,155 @@
+"""A convolution with the max pooling of 2×2 places behind it, image by image.
+
+What is pooled is still in the cache, and so are the gradients that maxima spread when they are summed. The result of
+the convolution is never written as a whole, nor is its gradient: they are four times as large as all else.
+Measured on 32 images, 28×28, 32 channels of 3×3: forward 175 → … µs, backward 230 → … µs.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinydl.kernels import buffers, threads
+from tinydl.kernels.compiled import plan, winograd
+from tinydl.kernels.compiled.conv import conv2d, conv2d_bias_grad, conv2d_weight_grad, geometry_of
+from tinydl.kernels.compiled.crew import give, wait
+from tinydl.kernels.compiled.geometry import CACHE, Geometry
+from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.layout import channels_last, patches_first, patches_last
+from tinydl.kernels.compiled.lowering import EVERY
+from tinydl.kernels.compiled.memory import filled, ranges
+from tinydl.kernels.compiled.plan import Sweep
+from tinydl.kernels.compiled.pointers import Address, call
+from tinydl.kernels.compiled.pool import max_pool2d, max_pool2d_grad, quarter_maxima, scatter_quarters
+from tinydl.kernels.compiled.sweep import DENSE, dense_at
+from tinydl.shapes import QUARTERS, Array, Pair, Shape
+
+__all__ = ["conv2d_max_pool", "conv2d_max_pool_grad"]
+
+MANY = 64
+"""Pixels from which on an image fills the tiles by itself."""
+
+
+class Job(NamedTuple):
+    """The images of each worker, its share of a sweep over one of them, and that sweep."""
+
+    ranges: Array
+    shares: Array
+    sweep: Sweep
+
+
+def conv2d_max_pool(
+    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool
+) -> tuple[Array, Array]:
+    """Return the maxima of 2×2 places of the convolution: as in the reference twin."""
+    geometry = geometry_of(x.shape, weight.shape, stride, padding, dilation, groups)
+    size = geometry.y.height // 2, geometry.y.width // 2
+    if not _by_image(len(x), geometry, weight.shape[1]):
+        y = conv2d(x, weight, bias, stride, padding, dilation, groups)
+        return max_pool2d(y, *QUARTERS, size, relu)
+    seen = channels_last(x)
+    packed = patches_first(weight, groups, seen.dtype, aligned=True)
+    start = filled(len(weight), 0, seen.dtype) if bias is None else np.array(bias, seen.dtype)
+    job = _job_for_y(len(x), geometry._replace(weight_row=packed.shape[-1]), threads.num_threads())
+    y, indices = (buffers.empty_nhwc(len(x), len(weight), *size, dtype) for dtype in (seen.dtype, np.int32))
+    results = y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
+    arrays = seen.reshape(len(x), -1), packed.reshape(-1), start, _images(job, geometry, seen.dtype), *results
+    floor = 0.0 if relu else math.nan
+    given = dense_at(seen.dtype), *arrays, job.shares, tuple(job.sweep), floor
+    threads.share(_pool_images, len(job.ranges), job.ranges, *given)
+    return y, indices
+
+
+def conv2d_max_pool_grad(
+    g: Array,
+    indices: Array,
+    x: Array,
+    y_shape: Shape,
+    weight_shape: Shape,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> tuple[Array, Array]:
+    """Return the gradients by the weight and by the bias: as in the reference twin."""
+    geometry = geometry_of(x.shape, weight_shape, stride, padding, dilation, groups)
+    if not _by_image(len(x), geometry, weight_shape[1]):
+        spread = max_pool2d_grad(g, indices, y_shape, True)
+        return conv2d_weight_grad(spread, x, weight_shape, stride, padding, dilation, groups), conv2d_bias_grad(spread)
+    seen = channels_last(x)
+    job = _job_for_gw(len(x), geometry, threads.num_threads())
+    shape = groups, math.prod(geometry.kernel) * geometry.c, geometry.o
+    totals = buffers.empty((len(job.ranges), math.prod(shape)), seen.dtype)
+    sums = buffers.empty((len(x), len(g[0])), seen.dtype)
+    arrays = channels_last(g), channels_last(indices), seen.reshape(len(x), -1), _images(job, geometry, seen.dtype)
+    given = *arrays, totals, sums, job.shares, tuple(job.sweep)
+    threads.share(_sum_images, len(job.ranges), job.ranges, dense_at(seen.dtype), *given)
+    return patches_last(totals.sum(0).reshape(shape), weight_shape), sums.sum(0)
+
+
+@functools.lru_cache(maxsize=256)
+def _by_image(n: int, geometry: Geometry, c: int) -> bool:
+    """Tell whether one image after another can be summed directly, each by one sweep, and fits into the cache."""
+    pixels = geometry.y.height * geometry.y.width
+    if n < threads.num_threads() or not MANY <= pixels <= geometry.y.size <= CACHE:
+        return False
+    depthwise = geometry.groups > 1 and c == 1
+    return not depthwise and not winograd.pays(n, geometry, geometry.y) and len(plan.for_y(1, geometry)) == 1
+
+
+@functools.lru_cache(maxsize=256)
+def _job_for_y(n: int, geometry: Geometry, n_threads: int) -> Job:
+    return _job(n, geometry, plan.for_y(1, geometry)[0], n_threads)
+
+
+@functools.lru_cache(maxsize=256)
+def _job_for_gw(n: int, geometry: Geometry, n_threads: int) -> Job:
+    return _job(n, geometry, plan.for_gw(1, geometry)[0], n_threads)
+
+
+def _job(n: int, geometry: Geometry, sweep: Sweep, n_threads: int) -> Job:
+    cut = ranges(n, -(-DENSE.grain // geometry.work), n_threads)
+    return Job(cut, np.array([[[0, 0, 0, 0, geometry.o, 0, len(sweep.terms), 0, EVERY]]] * len(cut)), sweep)
+
+
+def _images(job: Job, geometry: Geometry, dtype: np.dtype[Any]) -> Array:
+    """Return working space for one image of the convolution, for each worker."""
+    return buffers.scratch("image", (len(job.ranges), *geometry.y), dtype)
+
+
+@njit
+def _pool_images(
+    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, x: Array, weight: Array, start: Array,
+    images: Array, y: Array, indices: Array, shares: Array, sweep: Sweep, floor: float,
+) -> bool:  # fmt: skip
+    """Make the worker's images of y: each of the convolution, then its maxima."""
+    give(boss, crew)
+    image, share = images[worker], shares[worker]
+    for n in range(ranges[worker, 0], ranges[worker, 1]):
+        call(dense, 0, 0, crew, share, x[n], weight, image.reshape(-1), start, *sweep, -math.inf, math.inf)
+        quarter_maxima(image, y[n], indices[n], floor)
+    return wait(boss, crew)
+
+
+@njit
+def _sum_images(
+    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, g: Array, indices: Array, x: Array,
+    images: Array, totals: Array, sums: Array, shares: Array, sweep: Sweep,
+) -> bool:  # fmt: skip
+    """Set the worker's total to the gradient by the weight of its images, and its sums to theirs by the bias."""
+    give(boss, crew)
+    image, total, share = images[worker], totals[worker], shares[worker]
+    total[:] = 0
+    for n in range(ranges[worker, 0], ranges[worker, 1]):
+        scatter_quarters(image, g[n], indices[n])
+        call(dense, 0, 0, crew, share, x[n], image.reshape(-1), total, total, *sweep, -math.inf, math.inf)
+        sums[n] = 0
+        for i in range(g.shape[1]):
+            for j in range(g.shape[2]):
+                for c in range(g.shape[3]):
+                    sums[n, c] += g[n, i, j, c] if indices[n, i, j, c] >= 0 else g.dtype.type(0)
+    return wait(boss, crew)

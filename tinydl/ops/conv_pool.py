@@ -1,0 +1,102 @@
+"""A convolution, the max pooling of 2×2 places behind it and perhaps a ReLU as one op: what small networks begin with.
+
+The result of the convolution, four times as large as that of the op, is not kept, nor written as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinydl import kernels
+from tinydl.op import fused, op
+from tinydl.ops.conv import conv2d_bias_grad, conv2d_input_grad, conv2d_weight_grad
+from tinydl.ops.pool import max_pool_grad
+from tinydl.shapes import Array, Pair, Shape, conv_output_size
+
+
+@op("N C H W, O C/groups kh kw, O", keeps=("indices",), kernel=True)
+def conv_max_pool(
+    x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool
+) -> Any:
+    """Return the maxima of 2×2 places of `cross_correlation`, with `relu` max(…, 0), and where they stood there.
+
+    >>> import numpy as np
+    >>> conv_max_pool(np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)), None, *[(1, 1), (0, 0), (1, 1)], 1, True)
+    array([[[[24.]]]])
+    """
+    return kernels.conv2d_max_pool(x, weight, bias, stride, padding, dilation, groups, relu)
+
+
+@conv_max_pool.vjp("x")
+def conv_max_pool_vjp_x(
+    g: Any,
+    indices: Array,
+    weight: Any,
+    x_shape: Shape,
+    weight_shape: Shape,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Any:
+    """The maxima's g go to where they stood, and from there through the convolution."""
+    shape = _convolved(x_shape, weight_shape, stride, padding, dilation)
+    return conv2d_input_grad(max_pool_grad(g, indices, shape, True), weight, x_shape, stride, padding, dilation, groups)
+
+
+@conv_max_pool.vjp("weight", "bias")
+def conv_max_pool_vjp_weight(
+    g: Any,
+    indices: Array,
+    x: Any,
+    x_shape: Shape,
+    weight_shape: Shape,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Any:
+    """The same, to the weight and the bias."""
+    shape = _convolved(x_shape, weight_shape, stride, padding, dilation)
+    return conv_max_pool_grad(g, indices, x, shape, weight_shape, stride, padding, dilation, groups)
+
+
+@fused
+def conv_max_pool_grad(
+    g: Any,
+    indices: Array,
+    x: Any,
+    y_shape: Shape,
+    weight_shape: Shape,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Any:
+    """Return the gradients by the weight and by the bias; y_shape is that of the convolution."""
+    return kernels.conv2d_max_pool_grad(
+        g, indices, x, y_shape, weight_shape, stride, padding, dilation, groups
+    )
+
+
+@conv_max_pool_grad.composition
+def conv_max_pool_grad_composed(
+    g: Any,
+    indices: Array,
+    x: Any,
+    y_shape: Shape,
+    weight_shape: Shape,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Any:
+    """The same op by op."""
+    spread = max_pool_grad(g, indices, y_shape, True)
+    return conv2d_weight_grad(spread, x, weight_shape, stride, padding, dilation, groups), conv2d_bias_grad(spread)
+
+
+def _convolved(x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Shape:
+    """Return the shape of the convolution."""
+    size = map(conv_output_size, x_shape[2:], weight_shape[2:], stride, padding, dilation)
+    return (x_shape[0], weight_shape[0], *size)
