@@ -3,6 +3,8 @@
 A rule is a function `vjp(g, **wanted)`. A parameter named after an operand keeps that operand; `x_shape` and `x_dtype`
 keep no more than they say; `y` keeps the result; a name of the op's `keeps` keeps what the forward function returned
 beside its result; an option's name keeps its value; and `shapes`, for ops of a sequence, the shapes of all of it.
+
+An operand may have a rule of its own and one together with others, for where all of them need gradients.
 """
 
 from __future__ import annotations
@@ -77,11 +79,27 @@ class Plan:
     def __init__(
         self, rules: Sequence[Rule], sources: dict[str, Source], needs: frozenset[int], variadic: bool
     ) -> None:
-        useful = [rule for rule in rules if variadic or not needs.isdisjoint(rule.operands)]
+        useful = rules if variadic else _useful(rules, needs)
         wanted = list(dict.fromkeys(name for rule in useful for name in rule.wanted))
         self.steps = [Step(r.function, r.operands, tuple(wanted.index(name) for name in r.wanted)) for r in useful]
         self.sources = [sources[name] for name in wanted]
         self.needs = needs
+
+
+def _useful(rules: Sequence[Rule], needs: frozenset[int]) -> list[Rule]:
+    """Return rules that give each needed gradient once: those that give several at once go first, if all are needed."""
+    chosen: list[Rule] = []
+    given: set[int] = set()
+
+    def rank(rule: Rule) -> tuple[bool, int]:
+        n, all_needed = len(rule.operands), needs.issuperset(rule.operands)
+        return not all_needed, -n if all_needed else n
+
+    for rule in sorted(rules, key=rank):
+        if given.isdisjoint(rule.operands) and not needs.isdisjoint(rule.operands):
+            chosen.append(rule)
+            given.update(rule.operands)
+    return chosen
 
 
 def wanted_by(function: Callable[..., Any]) -> tuple[str, ...]:

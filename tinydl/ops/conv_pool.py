@@ -29,36 +29,27 @@ def conv_max_pool(
 
 @conv_max_pool.vjp("x")
 def conv_max_pool_vjp_x(
-    g: Any,
-    indices: Array,
-    weight: Any,
-    x_shape: Shape,
-    weight_shape: Shape,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    g: Any, indices: Array, weight: Any, x_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
-    """The maxima's g go to where they stood, and from there through the convolution."""
-    shape = _convolved(x_shape, weight_shape, stride, padding, dilation)
-    return conv2d_input_grad(max_pool_grad(g, indices, shape, True), weight, x_shape, stride, padding, dilation, groups)
+    """The maxima's g go to where they stood, and from there to the convolution's sides."""
+    spread = _spread(g, indices, x_shape, weight.shape, stride, padding, dilation)
+    return conv2d_input_grad(spread, weight, x_shape, stride, padding, dilation, groups)
 
 
 @conv_max_pool.vjp("weight", "bias")
 def conv_max_pool_vjp_weight(
-    g: Any,
-    indices: Array,
-    x: Any,
-    x_shape: Shape,
-    weight_shape: Shape,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    g: Any, indices: Array, x: Any, weight: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
     """The same, to the weight and the bias."""
-    shape = _convolved(x_shape, weight_shape, stride, padding, dilation)
-    return conv_max_pool_grad(g, indices, x, shape, weight_shape, stride, padding, dilation, groups)
+    return conv_max_pool_grad(g, indices, x, weight, False, stride, padding, dilation, groups)[1:]
+
+
+@conv_max_pool.vjp("x", "weight", "bias")
+def conv_max_pool_vjp(
+    g: Any, indices: Array, x: Any, weight: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Any:
+    """All at once, which costs less."""
+    return conv_max_pool_grad(g, indices, x, weight, True, stride, padding, dilation, groups)
 
 
 @fused
@@ -66,17 +57,15 @@ def conv_max_pool_grad(
     g: Any,
     indices: Array,
     x: Any,
-    y_shape: Shape,
-    weight_shape: Shape,
+    weight: Any,
+    by_x: bool,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
 ) -> Any:
-    """Return the gradients by the weight and by the bias; y_shape is that of the convolution."""
-    return kernels.conv2d_max_pool_grad(
-        g, indices, x, y_shape, weight_shape, stride, padding, dilation, groups
-    )
+    """Return the gradients by x (or None, unless `by_x`), by the weight and by the bias."""
+    return kernels.conv2d_max_pool_grad(g, indices, x, weight, by_x, stride, padding, dilation, groups)
 
 
 @conv_max_pool_grad.composition
@@ -84,19 +73,23 @@ def conv_max_pool_grad_composed(
     g: Any,
     indices: Array,
     x: Any,
-    y_shape: Shape,
-    weight_shape: Shape,
+    weight: Any,
+    by_x: bool,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
 ) -> Any:
     """The same op by op."""
-    spread = max_pool_grad(g, indices, y_shape, True)
-    return conv2d_weight_grad(spread, x, weight_shape, stride, padding, dilation, groups), conv2d_bias_grad(spread)
+    sizes = stride, padding, dilation, groups
+    spread = _spread(g, indices, x.shape, weight.shape, *sizes[:3])
+    gx = conv2d_input_grad(spread, weight, x.shape, *sizes) if by_x else None
+    return gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)
 
 
-def _convolved(x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Shape:
-    """Return the shape of the convolution."""
+def _spread(
+    g: Any, indices: Array, x_shape: Shape, weight_shape: Shape, stride: Pair, padding: Pair, dilation: Pair
+) -> Any:
+    """Return the gradient of the convolution."""
     size = map(conv_output_size, x_shape[2:], weight_shape[2:], stride, padding, dilation)
-    return (x_shape[0], weight_shape[0], *size)
+    return max_pool_grad(g, indices, (x_shape[0], weight_shape[0], *size), True)

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from tinydl.kernels import buffers
-from tinydl.kernels.compiled import depthwise, lowering, winograd
+from tinydl.kernels import buffers, threads
+from tinydl.kernels.compiled import depthwise, lowering, winograd, winograd_grad
 from tinydl.kernels.compiled.dot import dot_into
 from tinydl.kernels.compiled.geometry import Geometry, Image
 from tinydl.kernels.compiled.layout import channels_last, patches_first, patches_last, taps_first
@@ -25,7 +25,7 @@ MANY = 512
 """Pixels from which on the weights are copied for their alignment alone: for 512 pixels, 728 channels take 2.6 ms
 instead of 3.1, 116 channels 97 µs instead of 102."""
 
-__all__ = ["conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["conv2d", "conv2d_bias_grad", "conv2d_gradients", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
 def conv2d(
@@ -98,10 +98,41 @@ def conv2d_weight_grad(
     geometry = geometry_of(x.shape, weight_shape, stride, padding, dilation, groups)
     shape = (groups, kh * kw * c, o // groups)
     arrays = channels_last(g), channels_last(x)
-    gw = winograd.weight_grad(*arrays, padding) if winograd.pays(len(x), geometry, geometry.y) else None
+    gw = winograd_grad.weight_grad(*arrays, padding) if winograd.pays(len(x), geometry, geometry.y) else None
     if gw is None:
         gw = lowering.weight_grad(DENSE, *arrays, shape, geometry)
     return patches_last(gw.reshape(shape), weight_shape)
+
+
+def conv2d_gradients(
+    g: Array, x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> tuple[Array, Array]:
+    """Return the gradients by x and by the weight: as in the reference twin."""
+    sizes = stride, padding, dilation, groups
+    found = winograd_gradients(g, None, x, weight, geometry_of(x.shape, weight.shape, *sizes))
+    if found is None:
+        return conv2d_input_grad(g, weight, x.shape, *sizes), conv2d_weight_grad(g, x, weight.shape, *sizes)
+    return found[:2]
+
+
+def winograd_gradients(
+    g: Array, indices: Array | None, x: Array, weight: Array, geometry: Geometry
+) -> tuple[Array, Array, Array] | None:
+    """Return all gradients of a convolution (by the bias only with indices), or None unless that pays and all is finite.
+
+    g is that of the convolution or, with indices, that of maxima of 2×2 places of it.
+    """
+    if len(x) < threads.num_threads() or not winograd.pays(len(x), geometry, geometry.y):
+        return None
+    seen, given = channels_last(x), channels_last(g)
+    packed = taps_first(weight, 1, seen.dtype).reshape(9, len(weight), -1)
+    gx = buffers.empty_like_layout(seen)
+    places = None if indices is None else channels_last(indices)
+    found = winograd_grad.gradients(given, places, seen, packed, (len(x), *geometry.y), geometry.padding, gx)
+    if found is None:
+        return None
+    gw, gb = found
+    return gx.transpose(0, 3, 1, 2), patches_last(gw.reshape(1, -1, len(weight)), weight.shape), gb
 
 
 @np.errstate(all="ignore")

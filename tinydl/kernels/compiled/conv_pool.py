@@ -15,7 +15,14 @@ import numpy as np
 
 from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled import plan, winograd
-from tinydl.kernels.compiled.conv import conv2d, conv2d_bias_grad, conv2d_weight_grad, geometry_of
+from tinydl.kernels.compiled.conv import (
+    conv2d,
+    conv2d_bias_grad,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+    geometry_of,
+    winograd_gradients,
+)
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.geometry import CACHE, Geometry
 from tinydl.kernels.compiled.jit import njit
@@ -25,8 +32,9 @@ from tinydl.kernels.compiled.memory import filled, ranges
 from tinydl.kernels.compiled.plan import Sweep
 from tinydl.kernels.compiled.pointers import Address, call
 from tinydl.kernels.compiled.pool import max_pool2d, max_pool2d_grad, quarter_maxima, scatter_quarters
+from tinydl.kernels.compiled.sums import add_placed
 from tinydl.kernels.compiled.sweep import DENSE, dense_at
-from tinydl.shapes import QUARTERS, Array, Pair, Shape
+from tinydl.shapes import QUARTERS, Array, Pair
 
 __all__ = ["conv2d_max_pool", "conv2d_max_pool_grad"]
 
@@ -68,27 +76,35 @@ def conv2d_max_pool_grad(
     g: Array,
     indices: Array,
     x: Array,
-    y_shape: Shape,
-    weight_shape: Shape,
+    weight: Array,
+    by_x: bool,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
-) -> tuple[Array, Array]:
-    """Return the gradients by the weight and by the bias: as in the reference twin."""
-    geometry = geometry_of(x.shape, weight_shape, stride, padding, dilation, groups)
-    if not _by_image(len(x), geometry, weight_shape[1]):
-        spread = max_pool2d_grad(g, indices, y_shape, True)
-        return conv2d_weight_grad(spread, x, weight_shape, stride, padding, dilation, groups), conv2d_bias_grad(spread)
+) -> tuple[Array | None, Array, Array]:
+    """Return the gradients by x if they are wanted, by the weight and by the bias: as in the reference twin."""
+    sizes = stride, padding, dilation, groups
+    geometry = geometry_of(x.shape, weight.shape, *sizes)
+    found = winograd_gradients(g, indices, x, weight, geometry) if by_x else None
+    if found is not None:
+        return found
+    by_image = _by_image(len(x), geometry, weight.shape[1])
+    gx = gw = None
+    if by_x or not by_image:
+        spread = max_pool2d_grad(g, indices, (len(x), len(weight), *geometry.y[:2]), True)
+        gx = conv2d_input_grad(spread, weight, x.shape, *sizes) if by_x else None
+    if not by_image:
+        return gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)
     seen = channels_last(x)
     job = _job_for_gw(len(x), geometry, threads.num_threads())
     shape = groups, math.prod(geometry.kernel) * geometry.c, geometry.o
     totals = buffers.empty((len(job.ranges), math.prod(shape)), seen.dtype)
-    sums = buffers.empty((len(x), len(g[0])), seen.dtype)
+    sums = buffers.empty((len(x), len(weight)), seen.dtype)
     arrays = channels_last(g), channels_last(indices), seen.reshape(len(x), -1), _images(job, geometry, seen.dtype)
     given = *arrays, totals, sums, job.shares, tuple(job.sweep)
     threads.share(_sum_images, len(job.ranges), job.ranges, dense_at(seen.dtype), *given)
-    return patches_last(totals.sum(0).reshape(shape), weight_shape), sums.sum(0)
+    return gx, patches_last(totals.sum(0).reshape(shape), weight.shape), sums.sum(0)
 
 
 @functools.lru_cache(maxsize=256)
@@ -147,9 +163,5 @@ def _sum_images(
     for n in range(ranges[worker, 0], ranges[worker, 1]):
         scatter_quarters(image, g[n], indices[n])
         call(dense, 0, 0, crew, share, x[n], image.reshape(-1), total, total, *sweep, -math.inf, math.inf)
-        sums[n] = 0
-        for i in range(g.shape[1]):
-            for j in range(g.shape[2]):
-                for c in range(g.shape[3]):
-                    sums[n, c] += g[n, i, j, c] if indices[n, i, j, c] >= 0 else g.dtype.type(0)
+        add_placed(g[n], indices[n], sums[n])
     return wait(boss, crew)

@@ -104,23 +104,29 @@ class Job(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def _job(x: Shape, y: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int, by_weight: bool) -> Job:
-    """Return the job for x and y of such shapes: the convolution or, `by_weight`, the gradient by the weight."""
-    n, h, w, c = x
-    _, y_h, y_w, o = y
+def _job(x: Shape, y: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int) -> Job:
+    """Return the job for x and y of such shapes."""
+    sizes = sizes_of(x, y, padding)
+    c, o, block = sizes.channels, sizes.y_channels, sizes.block
+    shares = ranges(x[0] * sizes.each, -(-DENSE.grain // (PLANES * c * o)), n_threads)
+    x_plane, y_plane = plane_size(block * c, dtype), plane_size(block * o, dtype)
+    terms = products(len(shares), x_plane, c * o, y_plane, 0, c)
+    tables = table(block, c), table(block, o), table(c, 1), table(c, o)
+    return Job(sizes, shares, PLANES * x_plane, PLANES * y_plane, terms, tables)
+
+
+def sizes_of(x: Shape, y: Shape, padding: Pair) -> Sizes:
+    """Return the sizes for x and y of such shapes."""
+    (_, h, w, c), (_, y_h, y_w, o) = x, y
     across, down = -(-y_w // PLACES), -(-y_h // PLACES)
     block = max(36, IN_CACHE // (c + o) // ROUND * ROUND)
-    sizes = Sizes(h, w, c, y_h, y_w, o, *padding, across, across * down, block)
-    shares = ranges(n * across * down, -(-DENSE.grain // (PLANES * c * o)), n_threads)
+    return Sizes(h, w, c, y_h, y_w, o, *padding, across, across * down, block)
+
+
+def plane_size(n: int, dtype: np.dtype[Any]) -> int:
+    """Return how far apart planes of n numbers are: an odd number of cache lines, so that they share no cache sets."""
     line = buffers.ALIGNMENT // dtype.itemsize
-    # an odd number of cache lines apart, planes do not share cache sets
-    x_plane, y_plane = ((-(-block * depth // line) | 1) * line for depth in (c, o))
-    squares, channels = (_table(block, c), _table(block, o)), (_table(c, 1), _table(c, o))
-    if by_weight:
-        terms, tables = _terms(len(shares), x_plane, y_plane, c * o, c, 0), (*channels, *squares)
-    else:
-        terms, tables = _terms(len(shares), x_plane, c * o, y_plane, 0, c), (*squares, *channels)
-    return Job(sizes, shares, PLANES * x_plane, PLANES * y_plane, terms, tables)
+    return (-(-n // line) | 1) * line
 
 
 @functools.lru_cache(maxsize=256)
@@ -148,22 +154,25 @@ def _pairs(n: int, out: int, padding: int) -> int:
 
 
 @splice
-def _spread_block(
-    spread: int, x: Array, height: int, width: int, channels: int, offset_row: int, offset_column: int,
-    y: Array, plane: int, first: int, last: int, across: int, each: int,
+def spread_block(
+    spread: int, x: Array, image: int, height: int, width: int, channels: int, offset_row: int, offset_column: int,
+    y: Array, plane: int, before: int, first: int, last: int, across: int, each: int,
 ) -> None:  # fmt: skip
-    """Transform the squares first…last to planes of (square, channel); spread is 0 for x, 1 for g."""
+    """Transform the squares first…last to planes of (square, channel), `before` the number of the planes' first one.
+
+    x begins with image number `image`; spread is 0 for x, 1 for g.
+    """
     lanes = VECTOR_BYTES // x.itemsize
     pitch = width * channels
     for t in range(first, last):
-        image, square = t // each, t % each
+        n, square = t // each - image, t % each
         row, column = PLACES * (square // across) + offset_row, PLACES * (square % across) + offset_column
         for c in range(0, channels, lanes):
-            x_at, y_at, n = image * height * pitch + c, (t - first) * channels + c, channels - c
+            x_at, y_at, left = n * height * pitch + c, (t - before) * channels + c, channels - c
             if spread == 0:
-                _spread_x(x, x_at, row, column, height, width, pitch, channels, y, y_at, plane, n)
+                _spread_x(x, x_at, row, column, height, width, pitch, channels, y, y_at, plane, left)
             else:
-                _spread_g(x, x_at, row, column, height, width, pitch, channels, y, y_at, plane, n)
+                _spread_g(x, x_at, row, column, height, width, pitch, channels, y, y_at, plane, left)
 
 
 @splice
@@ -198,7 +207,7 @@ def _convolve(
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
         mine[:, 5] = end - begin
-        _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
+        spread_block(0, x, 0, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, begin, end, across, each)
         call(
             sums, 0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine, 1, o,
             0, 0, 0, 0, 1, 0, -math.inf, math.inf,
@@ -207,42 +216,19 @@ def _convolve(
     return wait(boss, crew)
 
 
-@njit
-def _add_weight_grad(
-    worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, g: Array, totals: Array,
-    planes_x: Array, planes_g: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
-) -> bool:  # fmt: skip
-    """Set the worker's planes of the gradient to what its squares give: see `weight_grad`."""
-    give(boss, crew)
-    h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
-    mine_x, mine_g, mine, total = planes_x[worker], planes_g[worker], terms[worker], totals[worker]
-    x_plane, g_plane = mine_x.size // PLANES, mine_g.size // PLANES
-    total[:] = 0
-    for begin in range(ranges[worker, 0], ranges[worker, 1], block):
-        end = min(begin + block, ranges[worker, 1])
-        mine[:, 7] = end - begin
-        _spread_block(0, x, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, end, across, each)
-        _spread_block(1, g, y_h, y_w, o, 0, 0, mine_g, g_plane, begin, end, across, each)
-        call(
-            sums, 0, 0, crew, share, mine_x, mine_g, total, total, *tables, mine, c, o,
-            1, 0, 0, 0, 1, 0, -math.inf, math.inf,
-        )  # fmt: skip
-    return wait(boss, crew)
-
-
 @functools.lru_cache(maxsize=256)
-def _table(n: int, step: int) -> Array:
+def table(n: int, step: int) -> Array:
     return np.arange(n) * step
 
 
 @functools.lru_cache(maxsize=256)
-def _shares(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
+def all_terms(columns: int, n_terms: int, grain: int, n_threads: int) -> Array:
     """Return the shares of workers that do all terms, each for at least `grain` of the columns, for a sweep."""
     cut = ranges(columns, grain, n_threads)
     return np.array([[0, first, first, first, last - first, 0, n_terms, 0, EVERY] for first, last in cut])
 
 
-def _terms(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
+def products(workers: int, a: int, b: int, y: int, rows: int, steps: int) -> Array:
     """Return the products of planes, so far apart in each of the three arrays, for `Sweep`."""
     terms = np.zeros((workers, PLANES, 11), np.int64)
     terms[:, :, :3] = np.arange(PLANES)[:, None] * [a, b, y]
@@ -256,19 +242,18 @@ def _product(m: int, k: int) -> Array:
     return np.array([[0, 0, 0, 0, 0, m, 0, k, k, 0, 0]])
 
 
-def _planes(job: Job, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+def planes(workers: int, x_planes: int, y_planes: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return working space for the planes of x, and of y or g, for each worker."""
-    n = len(job.ranges)
-    x = buffers.scratch("winograd x", (n, job.x_planes), dtype)
-    return x, buffers.scratch("winograd y", (n, job.y_planes), dtype)
+    x = buffers.scratch("winograd x", (workers, x_planes), dtype)
+    return x, buffers.scratch("winograd y", (workers, y_planes), dtype)
 
 
-def _multiply(a: Array, b: Array, y: Array) -> None:
+def multiply(a: Array, b: Array, y: Array) -> None:
     """Set y = a b for a small matrix a and a wide one b."""
     (m, k), columns = a.shape, b.shape[1]
-    tables = _table(m, k), _table(m, columns), _table(k, 1), _table(k, columns)
+    tables = table(m, k), table(m, columns), table(k, 1), table(k, columns)
     inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), filled(columns, 0, y.dtype)
-    shares = _shares(columns, 1, -(-DENSE.grain // (m * k)), threads.num_threads())
+    shares = all_terms(columns, 1, -(-DENSE.grain // (m * k)), threads.num_threads())
     numbers = _product(m, k), 1, columns, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
     threads.share(DENSE.sweep, len(shares), shares, *inputs, *tables, *numbers)
 
@@ -290,29 +275,12 @@ def convolve(
     """
     c, o = weight.shape[1:]
     planes_w = buffers.scratch("winograd weight", (PLANES, c * o), x.dtype)
-    _multiply(transform, weight.reshape(9, -1), planes_w)
-    job = _job(x.shape, y.shape, padding, x.dtype, threads.num_threads(), False)
-    planes, n = _planes(job, x.dtype), len(job.ranges)
-    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), *planes, job.terms.copy(), filled(o, 0, y.dtype)
-    tables = _shares(o, PLANES, o, 1), job.tables
+    multiply(transform, weight.reshape(9, -1), planes_w)
+    job = _job(x.shape, y.shape, padding, x.dtype, threads.num_threads())
+    n = len(job.ranges)
+    working = *planes(n, job.x_planes, job.y_planes, x.dtype), job.terms.copy(), filled(o, 0, y.dtype)
+    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), *working
+    tables = all_terms(o, PLANES, o, 1), job.tables
     spoilt = np.zeros(n, np.int64)
     threads.share(_convolve, n, job.ranges, dense_at(x.dtype), *arrays, *tables, job.sizes, low, high, spoilt)
     return not spoilt.any()
-
-
-@np.errstate(all="ignore")
-def weight_grad(g: Array, x: Array, padding: Pair) -> Array | None:
-    """Return the gradient by the weight, as (9, C, O), of g (N, H', W', O) and x (N, H, W, C); None if not finite."""
-    c, o = x.shape[3], g.shape[3]
-    job = _job(x.shape, g.shape, padding, x.dtype, threads.num_threads(), True)
-    n = len(job.ranges)
-    totals = buffers.empty((n, PLANES * c * o), x.dtype)
-    arrays = x.reshape(-1), g.reshape(-1), totals, *_planes(job, x.dtype), job.terms.copy()
-    tables = _shares(o, PLANES, o, 1), job.tables
-    threads.share(_add_weight_grad, n, job.ranges, dense_at(x.dtype), *arrays, *tables, job.sizes)
-    total = totals[0]
-    for more in totals[1:]:
-        total += more
-    gw = np.empty((9, c, o), x.dtype)
-    _multiply(WEIGHT.T, total.reshape(PLANES, -1), gw.reshape(9, -1))
-    return gw if np.isfinite(gw.sum()) else None

@@ -77,6 +77,9 @@ GRADIENT = POWERS.T, PAIRS
 OUTPUT = PAIRS, POWERS
 """Aᵀ: to four places of y."""
 
+SEEN = PAIRS, INPUT[0].T
+"""B: to the six places of x that the four of y see."""
+
 SIDES = ("row", "height"), ("column", "width")
 
 
@@ -165,22 +168,28 @@ class _TransformWriter(Writer):
         bits = self.builder.bitcast(lanes, cgutils.ir.IntType(self.lanes))
         return self.builder.icmp_unsigned("!=", bits, bits.type(0))
 
-    def write_gather(self) -> None:
-        """Transform planes to the places at (row, column) of y, as far as y has them; add the start, clamp.
-
-        Where one of the numbers is not finite, say so in `spoilt`: it times 0 is NaN.
-        """
+    def _gathered(self, factors: Sequence[Matrix]) -> list[list[Any]]:
+        """Return the transform of the planes."""
         builder, values = self.builder, self.values
         self.masks = [self.mask(values["n"])]
         at = [self.address("x", values["x_at"], builder.mul(values["plane"], INT64(p))) for p in range(PLANES)]
         planes = [self.load(place, 0) for place in at]
-        found = self.product(OUTPUT, [planes[SIDE * i : SIDE * (i + 1)] for i in range(SIDE)])
-        start = self.load(self.address("start", values["start_at"]), 0)
-        zero = self.vector([0.0] * self.lanes)
+        return self.product(factors, [planes[SIDE * i : SIDE * (i + 1)] for i in range(SIDE)])
+
+    def _report(self, found: list[list[Any]]) -> None:
+        """Say in `spoilt` if a number is not finite: times 0 it is NaN."""
+        builder, zero = self.builder, self.vector([0.0] * self.lanes)
         products = [builder.fmul(one, zero) for line in found for one in line]
         none = functools.reduce(builder.fadd, products)
         with builder.if_then(self._any(builder.fcmp_unordered("uno", none, none)), likely=False):
-            builder.store(INT64(1), self.address("spoilt", values["worker"]))
+            builder.store(INT64(1), self.address("spoilt", self.values["worker"]))
+
+    def write_gather(self) -> None:
+        """Transform planes to the places at (row, column) of y, as far as y has them; add the start, clamp."""
+        builder, values = self.builder, self.values
+        found = self._gathered(OUTPUT)
+        self._report(found)
+        start = self.load(self.address("start", values["start_at"]), 0)
         low, high = self.splat(values["low"]), self.splat(values["high"])
         results = [[self.clamp(builder.fadd(one, start), low, high) for one in line] for line in found]
         inside = self._inside(PLACES)
@@ -192,6 +201,36 @@ class _TransformWriter(Writer):
                 for i, j in np.ndindex(PLACES, PLACES):
                     with builder.if_then(builder.and_(inside[0][i], inside[1][j])):
                         self.store(results[i][j], self._place("y", i, j), 0)
+
+
+    def write_add(self) -> None:
+        """Add the transform of planes to the places at (row, column) of y that squares above and beside have written.
+
+        The other places get it as it is.
+        """
+        builder, values = self.builder, self.values
+        found = self._gathered(SEEN)
+        self._report(found)
+        above, beside = (builder.icmp_signed("!=", values[name], INT64(0)) for name in ("above", "beside"))
+        shared = range(SIDE - PLACES)
+
+        def add(i: int, j: int) -> None:
+            place, result = self._place("y", i, j), found[i][j]
+            before = [flag for flag, k in ((above, i), (beside, j)) if k in shared]
+            if before:
+                there = builder.select(functools.reduce(builder.or_, before), self.load(place, 0), result.type(None))
+                result = builder.fadd(there, result)
+            self.store(result, place, 0)
+
+        inside = self._inside(SIDE)
+        with builder.if_else(self._whole(inside)) as (then, otherwise):
+            with then:
+                for i, j in np.ndindex(SIDE, SIDE):
+                    add(i, j)
+            with otherwise:
+                for i, j in np.ndindex(SIDE, SIDE):
+                    with builder.if_then(builder.and_(inside[0][i], inside[1][j])):
+                        add(i, j)
 
 
 def spread_function(factors: Sequence[Matrix]) -> Tile:
@@ -247,6 +286,33 @@ def gather_function() -> Tile:
     return gather  # type: ignore[no-any-return]
 
 
+def add_function() -> Tile:
+    """Return a function for compiled code: what n channels of planes add to the 6×6 places of y from (row, column) on.
+
+    y[y_at + (row + i)·pitch + (column + j)·step + c] += (B · planes_c · Bᵀ)[i, j], or = where nothing was written so
+    far: above and beside tell whether the squares there were. `spoilt` as for `gather_function`.
+    """
+    if numba.config.DISABLE_JIT:
+        return _add_in_python
+
+    @numba.extending.intrinsic  # type: ignore[untyped-decorator]
+    def add(
+        typingctx: Any,
+        x: Any, x_at: Any, plane: Any,
+        y: Any, y_at: Any, row: Any, column: Any, height: Any, width: Any, pitch: Any, step: Any,
+        n: Any, above: Any, beside: Any, spoilt: Any, worker: Any,
+    ) -> Any:  # fmt: skip
+        kinds = {name: kind for name, kind in locals().items() if isinstance(kind, numba.types.Type)}
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
+            _TransformWriter(context, builder, dict(zip(kinds, arguments, strict=True)), kinds).write_add()
+            return context.get_dummy_value()
+
+        return numba.types.void(*kinds.values()), generate
+
+    return add  # type: ignore[no-any-return]
+
+
 def _channels(n: int, x: Array) -> Array:
     return np.arange(min(n, VECTOR_BYTES // x.itemsize))
 
@@ -285,3 +351,20 @@ def _gather_in_python(
         if row + i < height and column + j < width:
             place = y_at + (row + i) * pitch + (column + j) * step + c
             y[place] = np.clip(found[:, i, j] + start[start_at + c], low, high)
+
+
+def _add_in_python(
+    x: Array, x_at: int, plane: int,
+    y: Array, y_at: int, row: int, column: int, height: int, width: int, pitch: int, step: int,
+    n: int, above: int, beside: int, spoilt: Array, worker: int,
+) -> None:  # fmt: skip
+    """Add to what squares see in NumPy: for kernels that run interpreted."""
+    c, T = _channels(n, x), SEEN[1] @ SEEN[0]
+    found = T @ x[x_at + np.arange(PLANES) * plane + c[:, None]].reshape(-1, SIDE, SIDE) @ T.T
+    if not np.isfinite(found).all():
+        spoilt[worker] = 1
+    for i, j in np.ndindex(SIDE, SIDE):
+        if 0 <= row + i < height and 0 <= column + j < width:
+            place = y_at + (row + i) * pitch + (column + j) * step + c
+            before = (above and i < SIDE - PLACES) or (beside and j < SIDE - PLACES)
+            y[place] = found[:, i, j] + (y[place] if before else 0)

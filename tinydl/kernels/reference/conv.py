@@ -15,7 +15,15 @@ import numpy as np
 from tinydl.kernels.reference.windows import add_windows, windows
 from tinydl.shapes import Array, Pair, Shape, conv_output_size
 
-__all__ = ["col2im", "conv2d", "conv2d_bias_grad", "conv2d_input_grad", "conv2d_weight_grad", "im2col"]
+__all__ = [
+    "col2im",
+    "conv2d",
+    "conv2d_bias_grad",
+    "conv2d_gradients",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "im2col",
+]
 
 
 def out_size(x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
@@ -125,6 +133,14 @@ def conv2d_bias_grad(g: Array) -> Array:
     Shapes: g (N, O, H', W') -> (O,).
     """
     return g.sum((0, 2, 3))
+
+
+def conv2d_gradients(
+    g: Array, x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> tuple[Array, Array]:
+    """Return the gradients of ⟨g, conv2d(x, weight)⟩ by x and by the weight, as the two functions above do."""
+    sizes = stride, padding, dilation, groups
+    return conv2d_input_grad(g, weight, x.shape, *sizes), conv2d_weight_grad(g, x, weight.shape, *sizes)
 
 
 def _rows(g: Array) -> Array:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinydl.kernels.reference.conv import conv2d, conv2d_bias_grad, conv2d_weight_grad
+from tinydl.kernels.reference.conv import conv2d, conv2d_bias_grad, conv2d_input_grad, conv2d_weight_grad, out_size
 from tinydl.kernels.reference.pool import max_pool2d, max_pool2d_grad
-from tinydl.shapes import QUARTERS, Array, Pair, Shape
+from tinydl.shapes import QUARTERS, Array, Pair
 
 __all__ = ["conv2d_max_pool", "conv2d_max_pool_grad"]
 
@@ -32,17 +32,19 @@ def conv2d_max_pool_grad(
     g: Array,
     indices: Array,
     x: Array,
-    y_shape: Shape,
-    weight_shape: Shape,
+    weight: Array,
+    by_x: bool,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
-) -> tuple[Array, Array]:
-    """Return the gradients of ⟨g, conv2d_max_pool(x, weight, bias)⟩ by the weight and by the bias.
+) -> tuple[Array | None, Array, Array]:
+    """Return the gradients of ⟨g, conv2d_max_pool(x, weight, bias)⟩ by x (unless `by_x` is false), weight and bias.
 
-    Shapes: g and indices (N, O, h, w), x (N, C, H, W) -> weight_shape = (O, C/groups, kh, kw), (O,); y_shape =
-    (N, O, H', W') is that of the convolution.
+    Shapes: g and indices (N, O, H'/2, W'/2), x (N, C, H, W), weight (O, C/groups, kh, kw) -> those of x and weight, (O,).
     """
-    spread = max_pool2d_grad(g, indices, y_shape, True)
-    return conv2d_weight_grad(spread, x, weight_shape, stride, padding, dilation, groups), conv2d_bias_grad(spread)
+    sizes = stride, padding, dilation, groups
+    y_size = out_size(x.shape, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
+    spread = max_pool2d_grad(g, indices, (len(x), len(weight), *y_size), True)
+    gx = conv2d_input_grad(spread, weight, x.shape, *sizes) if by_x else None
+    return gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)
