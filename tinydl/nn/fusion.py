@@ -28,6 +28,7 @@ from tinydl.ops.inference import (
     conv2d_clamped,
     folded_norm,
     hard_swish_in_place,
+    linear_chain,
     linear_clamped,
     shuffled_pair,
     silu_in_place,
@@ -37,6 +38,8 @@ from tinydl.shapes import QUARTERS, Array
 from tinydl.tensor import Tensor
 
 Bounds = tuple[float, float]
+
+FREE: Bounds = -math.inf, math.inf
 
 CLAMPS: dict[type[Module], Bounds] = {ReLU: (0.0, math.inf), ReLU6: (0.0, 6.0)}
 """The activations that are a clamp, with its bounds."""
@@ -102,15 +105,24 @@ def run(modules: Sequence[Module], x: Any) -> Any:
     """Return what the modules make of x; see the head of this file for what runs as one kernel."""
     if mode.recording or not isinstance(x, Tensor):
         return _run_recorded(modules, x)
-    for group, members in groups(modules):
-        if group.pools and _fits(group, x):
-            x = _pooled_conv(group, x)
-        elif group.size > 1 and _fits(group, x):
-            x = _fused_conv(group, x) if isinstance(group.layer, Conv2d) else _fused_linear(group, x)
-            x = x if group.curve is None else group.curve(x)
-        else:
+    found = list(groups(modules))
+    i = 0
+    while i < len(found):
+        group, members = found[i]
+        chain = _linear_chain(found, i, x)
+        i += max(1, len(chain))
+        if chain:
+            x = linear_chain(x, [(one.layer.weight, one.layer.bias, *(one.bounds or FREE)) for one in chain])
+            group = chain[-1]
+        elif group is None or group.size == 1 or not _fits(group, x):
             for module in members:
                 x = module(x)
+            continue
+        elif group.pools:
+            x = _pooled_conv(group, x)
+        else:
+            x = _fused_conv(group, x) if isinstance(group.layer, Conv2d) else _fused_linear(group, x)
+        x = x if group.curve is None else group.curve(x)
     return x
 
 
@@ -192,28 +204,32 @@ def _is_clamp_before_max(first: Module, second: Module | None) -> bool:
     return not (second.return_indices or any(some is not None and some.look_at_values() for some in hooks))
 
 
-def groups(modules: Sequence[Module]) -> Iterator[tuple[Group, Sequence[Module]]]:
+def groups(modules: Sequence[Module]) -> Iterator[tuple[Group | None, Sequence[Module]]]:
     """Return (group, the modules in it) for all of `modules`, those in one group that fused kernels can stand for.
+
+    The group of a module that none stands for is None.
 
     >>> from tinydl.nn.linear import Identity
     >>> [len(members) for _, members in groups([Linear(2, 2), ReLU(), Identity()])]
     [2, 1]
     """
-    i = 0
-    while i < len(modules):
-        pooled = _pooled(modules, i)
-        group = Group(modules[i], None, None, None, pooled, True) if pooled else _group(modules, i)
-        yield group, modules[i : i + group.size]
-        i += group.size
+    i, n = 0, len(modules)
+    while i < n:
+        group = _group(modules, i)
+        size = 1 if group is None else group.size
+        yield group, modules[i : i + size]
+        i += size
 
 
-def _group(modules: Sequence[Module], i: int) -> Group:
-    """Return what can be fused with module number `i`."""
+def _group(modules: Sequence[Module], i: int) -> Group | None:
+    """Return what can be fused with module number `i`, or None if it is no layer of weights."""
     layer, n, behind = modules[i], len(modules), i + 1
     forward: Any = type(layer).forward
     conv = forward is Conv2d.forward
     if layer._hooks is not None or not (conv or forward is Linear.forward):
-        return Group(layer, None, None, None, 1)
+        return None
+    if conv and (size := _pooled(modules, i)):
+        return Group(layer, None, None, None, size, True)
     norm = modules[behind] if conv and behind < n and _is_fixed_norm(modules[behind]) else None
     behind += norm is not None
     if behind == n or modules[behind]._hooks is not None:
@@ -255,15 +271,36 @@ def _fits(group: Group, x: Tensor) -> bool:
     return plain and x.ndim == 4 and (norm is None or norm.num_features == layer.out_channels)
 
 
+def _linear_chain(found: Sequence[tuple[Group | None, Sequence[Module]]], i: int, x: Tensor) -> list[Group]:
+    """Return the linear layers from group number `i` on that one kernel can do: none if they are not two, or watched.
+
+    Each takes what the one before it gives; behind a curve a chain ends.
+    """
+    chain: list[Group] = []
+    if mode.watched or x.ndim != 2 or x.dtype.kind != "f":
+        return chain
+    width, dtype = x.shape[1], x.dtype
+    for group, _ in found[i:]:
+        if group is None or not isinstance(group.layer, Linear):
+            break
+        weight, bias = group.layer.weight, group.layer.bias
+        if weight.shape[1] != width or weight.dtype != dtype or (bias is not None and bias.dtype != dtype):
+            break
+        chain.append(group)
+        width = weight.shape[0]
+        if group.curve is not None:
+            break
+    return chain if len(chain) > 1 else []
+
+
 def _fused_linear(group: Group, x: Tensor) -> Any:
-    return linear_clamped(x, group.layer.weight, group.layer.bias, *(group.bounds or (-math.inf, math.inf)))
+    return linear_clamped(x, group.layer.weight, group.layer.bias, *(group.bounds or FREE))
 
 
 def _fused_conv(group: Group, x: Tensor) -> Any:
     layer, norm = group.layer, group.norm
     bias, scale = (layer.bias, None) if norm is None else _folded(layer, norm)
-    bounds = group.bounds or (-math.inf, math.inf)
-    return conv2d_clamped(x, layer.weight, bias, scale, *_geometry(layer, x)[:4], *bounds)
+    return conv2d_clamped(x, layer.weight, bias, scale, *_geometry(layer, x)[:4], *(group.bounds or FREE))
 
 
 def _pooled_conv(group: Group, x: Tensor) -> Any:

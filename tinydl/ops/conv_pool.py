@@ -20,6 +20,8 @@ def conv_max_pool(
 ) -> Any:
     """Return the maxima of 2×2 places of `cross_correlation`, with `relu` max(…, 0), and where they stood there.
 
+    As `max_pool2d(conv2d(x, weight, bias, …), 2, relu=relu)`, every argument spelled out.
+
     >>> import numpy as np
     >>> conv_max_pool(np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)), None, *[(1, 1), (0, 0), (1, 1)], 1, True)
     array([[[[24.]]]])
@@ -41,7 +43,7 @@ def conv_max_pool_vjp_weight(
     g: Any, indices: Array, x: Any, weight: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
     """The same, to the weight and the bias."""
-    return conv_max_pool_grad(g, indices, x, weight, False, stride, padding, dilation, groups)[1:]
+    return conv_max_pool_grad(g, indices, x, weight, False, stride, padding, dilation, groups)
 
 
 @conv_max_pool.vjp("x", "weight", "bias")
@@ -64,7 +66,7 @@ def conv_max_pool_grad(
     dilation: Pair,
     groups: int,
 ) -> Any:
-    """Return the gradients by x (or None, unless `by_x`), by the weight and by the bias."""
+    """Return the gradients by x if `by_x`, by the weight and by the bias."""
     return kernels.conv2d_max_pool_grad(g, indices, x, weight, by_x, stride, padding, dilation, groups)
 
 
@@ -83,8 +85,8 @@ def conv_max_pool_grad_composed(
     """The same op by op."""
     sizes = stride, padding, dilation, groups
     spread = _spread(g, indices, x.shape, weight.shape, *sizes[:3])
-    gx = conv2d_input_grad(spread, weight, x.shape, *sizes) if by_x else None
-    return gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)
+    gx = (conv2d_input_grad(spread, weight, x.shape, *sizes),) if by_x else ()
+    return *gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)
 
 
 def _spread(

@@ -7,6 +7,7 @@ section 3.2), so results differ from those of layer after layer by rounding (`te
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tinydl import kernels
@@ -18,6 +19,7 @@ from tinydl.ops.piecewise import hardswish
 from tinydl.ops.selection import clamp
 from tinydl.ops.smooth import silu
 from tinydl.shapes import Array, Pair
+from tinydl.tensor import Tensor
 
 
 @fused
@@ -71,6 +73,16 @@ def linear_clamped(x: Any, weight: Any, bias: Any, low: float, high: float) -> A
 def linear_clamped_composed(x: Any, weight: Any, bias: Any, low: float, high: float) -> Any:
     """The same op by op."""
     return clamp(linear(x, weight, bias), low, high)
+
+
+def linear_chain(x: Tensor, layers: Sequence[tuple[Tensor, Tensor | None, float, float]]) -> Tensor:
+    """Return what the layers make of x (M, I), one after the other: each a weight, a bias or None, and the bounds.
+
+    Shapes and dtypes are trusted. It is no fused op that could be recorded or watched: where somebody wants to, the
+    layers are called one by one.
+    """
+    arrays = [(weight.data, None if bias is None else bias.data, low, high) for weight, bias, low, high in layers]
+    return Tensor.of(kernels.linear_chain(x.data, arrays))
 
 
 @fused

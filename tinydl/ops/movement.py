@@ -175,7 +175,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     (2, 12)
     """
     shape = tuple(x.shape)
-    start, end = (normalize_dim(d, len(shape), "flatten") for d in (start_dim, end_dim))
+    start, end = normalize_dim(start_dim, len(shape), "flatten"), normalize_dim(end_dim, len(shape), "flatten")
     if end < start:
         raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {shape}")
     merged = math.prod(shape[start : end + 1])

@@ -2,7 +2,7 @@
 
 What is pooled is still in the cache, and so are the gradients that maxima spread when they are summed. The result of
 the convolution is never written as a whole, nor is its gradient: they are four times as large as all else.
-Measured on 32 images, 28×28, 32 channels of 3×3: forward 175 → … µs, backward 230 → … µs.
+For 32 images of 28×28, and 32 channels of 3×3, one after the other took 175 µs and takes 140 so; backward 230 and 142.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tinydl.kernels.compiled import plan, winograd
 from tinydl.kernels.compiled.conv import (
     conv2d,
     conv2d_bias_grad,
-    conv2d_input_grad,
+    conv2d_gradients,
     conv2d_weight_grad,
     geometry_of,
     winograd_gradients,
@@ -34,12 +34,12 @@ from tinydl.kernels.compiled.pointers import Address, call
 from tinydl.kernels.compiled.pool import max_pool2d, max_pool2d_grad, quarter_maxima, scatter_quarters
 from tinydl.kernels.compiled.sums import add_placed
 from tinydl.kernels.compiled.sweep import DENSE, dense_at
-from tinydl.shapes import QUARTERS, Array, Pair
+from tinydl.shapes import QUARTERS, Array, Pair, Shape
 
 __all__ = ["conv2d_max_pool", "conv2d_max_pool_grad"]
 
 MANY = 64
-"""Pixels from which on an image fills the tiles by itself."""
+"""Pixels of the convolution from which on an image by itself fills the tiles."""
 
 
 class Job(NamedTuple):
@@ -56,7 +56,7 @@ def conv2d_max_pool(
     """Return the maxima of 2×2 places of the convolution: as in the reference twin."""
     geometry = geometry_of(x.shape, weight.shape, stride, padding, dilation, groups)
     size = geometry.y.height // 2, geometry.y.width // 2
-    if not _by_image(len(x), geometry, weight.shape[1]):
+    if not _by_image(len(x), geometry, weight.shape[1], threads.num_threads()):
         y = conv2d(x, weight, bias, stride, padding, dilation, groups)
         return max_pool2d(y, *QUARTERS, size, relu)
     seen = channels_last(x)
@@ -82,36 +82,40 @@ def conv2d_max_pool_grad(
     padding: Pair,
     dilation: Pair,
     groups: int,
-) -> tuple[Array | None, Array, Array]:
+) -> tuple[Array, ...]:
     """Return the gradients by x if they are wanted, by the weight and by the bias: as in the reference twin."""
     sizes = stride, padding, dilation, groups
     geometry = geometry_of(x.shape, weight.shape, *sizes)
     found = winograd_gradients(g, indices, x, weight, geometry) if by_x else None
     if found is not None:
         return found
-    by_image = _by_image(len(x), geometry, weight.shape[1])
-    gx = gw = None
-    if by_x or not by_image:
-        spread = max_pool2d_grad(g, indices, (len(x), len(weight), *geometry.y[:2]), True)
-        gx = conv2d_input_grad(spread, weight, x.shape, *sizes) if by_x else None
-    if not by_image:
-        return gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)
-    seen = channels_last(x)
+    if not by_x and _by_image(len(x), geometry, weight.shape[1], threads.num_threads()):
+        return _grad_by_image(channels_last(g), channels_last(indices), channels_last(x), weight.shape, geometry)
+    spread = max_pool2d_grad(g, indices, (len(x), len(weight), *geometry.y[:2]), True)
+    bias_grad = conv2d_bias_grad(spread)
+    if by_x:
+        return *conv2d_gradients(spread, x, weight, *sizes), bias_grad
+    return conv2d_weight_grad(spread, x, weight.shape, *sizes), bias_grad
+
+
+def _grad_by_image(
+    g: Array, indices: Array, x: Array, weight_shape: Shape, geometry: Geometry
+) -> tuple[Array, Array]:
+    """Return the gradients by the weight and by the bias, for channels-last arrays."""
     job = _job_for_gw(len(x), geometry, threads.num_threads())
-    shape = groups, math.prod(geometry.kernel) * geometry.c, geometry.o
-    totals = buffers.empty((len(job.ranges), math.prod(shape)), seen.dtype)
-    sums = buffers.empty((len(x), len(weight)), seen.dtype)
-    arrays = channels_last(g), channels_last(indices), seen.reshape(len(x), -1), _images(job, geometry, seen.dtype)
-    given = *arrays, totals, sums, job.shares, tuple(job.sweep)
-    threads.share(_sum_images, len(job.ranges), job.ranges, dense_at(seen.dtype), *given)
-    return gx, patches_last(totals.sum(0).reshape(shape), weight.shape), sums.sum(0)
+    shape = geometry.groups, math.prod(geometry.kernel) * geometry.c, geometry.o
+    totals = buffers.empty((len(job.ranges), math.prod(shape)), x.dtype)
+    sums = buffers.empty((len(x), weight_shape[0]), x.dtype)
+    arrays = g, indices, x.reshape(len(x), -1), _images(job, geometry, x.dtype), totals, sums
+    threads.share(_sum_images, len(job.ranges), job.ranges, dense_at(x.dtype), *arrays, job.shares, tuple(job.sweep))
+    return patches_last(totals.sum(0).reshape(shape), weight_shape), sums.sum(0)
 
 
 @functools.lru_cache(maxsize=256)
-def _by_image(n: int, geometry: Geometry, c: int) -> bool:
+def _by_image(n: int, geometry: Geometry, c: int, n_threads: int) -> bool:
     """Tell whether one image after another can be summed directly, each by one sweep, and fits into the cache."""
     pixels = geometry.y.height * geometry.y.width
-    if n < threads.num_threads() or not MANY <= pixels <= geometry.y.size <= CACHE:
+    if n < n_threads or not MANY <= pixels <= geometry.y.size <= CACHE:
         return False
     depthwise = geometry.groups > 1 and c == 1
     return not depthwise and not winograd.pays(n, geometry, geometry.y) and len(plan.for_y(1, geometry)) == 1

@@ -20,6 +20,7 @@ from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, numba
 from tinydl.kernels.compiled.memory import filled, plain
+from tinydl.kernels.compiled.pointers import Address, address_of
 from tinydl.kernels.compiled.tile import INT64, REGISTERS, Tile, Writer, cgutils
 from tinydl.shapes import Array
 
@@ -84,12 +85,16 @@ class _DotWriter(Writer):
     def _added(self, vectors: list[Any]) -> Any:
         """Return the vector of the sums of the lanes of each of these vectors, of which there are no more than lanes.
 
-        Neighbours are added in all of them at once: 784 → 256 at batch 32 takes 8 % less time than one by one.
+        Lanes `step` apart are added in two of them at once, which takes one shuffle across for each sum: 784 → 256 at
+        batch 32 takes 8 % less time than one vector after the other, and 3 % less than with two shuffles.
         """
-        places = range(2 * self.lanes)
-        for _ in range(self.lanes.bit_length() - 1):
+        lanes = self.lanes
+        for level in range(lanes.bit_length() - 1):
+            step = 1 << level
+            stay = [i + lanes * bool(i & step) for i in range(lanes)]
+            cross = [i + (lanes - step if i & step else step) for i in range(lanes)]
             pairs = zip(vectors[::2], vectors[1::2] + vectors[-1:], strict=False)
-            vectors = [self.builder.fadd(*(self.shuffle(a, b, places[side::2]) for side in (0, 1))) for a, b in pairs]
+            vectors = [self.builder.fadd(self.shuffle(a, b, stay), self.shuffle(a, b, cross)) for a, b in pairs]
         return vectors[0]
 
     def _columns(self, first: int) -> Any:
@@ -169,12 +174,16 @@ def _dot(
 
 
 @functools.lru_cache(maxsize=256)
-def _shares(m: int, o: int, length: int, grain: int, n_threads: int) -> Array:
-    """Return what part of y (m, o) each worker makes: rows, or columns where there are more of these."""
+def _job(m: int, o: int, length: int, dtype: np.dtype[Any], n_threads: int) -> tuple[Array, Array, Array]:
+    """Return what part of y (m, o) each worker makes, and what stands for a start and a scale that are not there.
+
+    Workers take rows, or columns where there are more of these.
+    """
     size, tile = (m, ROWS) if m > o else (o, COLUMNS)
-    least = grain * size // max(1, tile * m * o * length) + 1
+    least = GRAIN * size // max(1, tile * m * o * length) + 1
     cut = [(first * tile, min(last * tile, size)) for first, last in threads.slices(-(-size // tile), least)]
-    return np.array([(*some, 0, o) if m > o else (0, m, *some) for some in cut])
+    shares = np.array([(*some, 0, o) if m > o else (0, m, *some) for some in cut])
+    return shares, filled(o, 0, dtype), filled(o, 1, dtype)
 
 
 def dot(x: Array, w: Array, bias: Array | None, low: float, high: float) -> Array:
@@ -188,8 +197,15 @@ def dot(x: Array, w: Array, bias: Array | None, low: float, high: float) -> Arra
 def dot_into(y: Array, x: Array, w: Array, bias: Array | None, scale: Array | None, low: float, high: float) -> None:
     """Write scale · x wᵀ + bias, clamped, to the flat y, for x (M, K) in the order of memory and of y's dtype."""
     (m, length), o, dtype = x.shape, len(w), y.dtype
-    start = filled(o, 0, dtype) if bias is None else plain(bias, dtype)
-    factor = filled(o, 1, dtype) if scale is None else plain(scale, dtype)
-    shares = _shares(m, o, length, GRAIN, threads.num_threads())
+    shares, zeros, ones = _job(m, o, length, dtype, threads.num_threads())
+    start = zeros if bias is None else plain(bias, dtype)
+    factor = ones if scale is None else plain(scale, dtype)
     flat = x.reshape(-1), plain(w, dtype).reshape(-1), y, start, factor
-    threads.share(_dot, len(shares), shares, *flat, length, o, float(low), float(high))
+    threads.share(_dot, len(shares), shares, *flat, length, o, low, high)
+
+
+@functools.cache
+def dot_at(dtype: np.dtype[Any]) -> Address:
+    """Return the address of the loop for arrays of that dtype, by which another kernel calls it."""
+    numbers = [np.empty(0, dtype)] * 5
+    return address_of(_dot, 0, 0, np.empty(0, np.int64), np.empty((0, 0), np.int64), *numbers, 1, 1, -math.inf, math.inf)

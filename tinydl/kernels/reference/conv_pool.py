@@ -38,13 +38,13 @@ def conv2d_max_pool_grad(
     padding: Pair,
     dilation: Pair,
     groups: int,
-) -> tuple[Array | None, Array, Array]:
-    """Return the gradients of ⟨g, conv2d_max_pool(x, weight, bias)⟩ by x (unless `by_x` is false), weight and bias.
+) -> tuple[Array, ...]:
+    """Return the gradients of ⟨g, conv2d_max_pool(x, weight, bias)⟩: by x if `by_x`, by the weight and by the bias.
 
-    Shapes: g and indices (N, O, H'/2, W'/2), x (N, C, H, W), weight (O, C/groups, kh, kw) -> those of x and weight, (O,).
+    Shapes: g and indices (N, O, H'/2, W'/2), x (N, C, H, W), weight (O, C/groups, kh, kw) -> x's, weight's, (O,).
     """
     sizes = stride, padding, dilation, groups
     y_size = out_size(x.shape, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
     spread = max_pool2d_grad(g, indices, (len(x), len(weight), *y_size), True)
-    gx = conv2d_input_grad(spread, weight, x.shape, *sizes) if by_x else None
-    return gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)
+    gx = (conv2d_input_grad(spread, weight, x.shape, *sizes),) if by_x else ()
+    return *gx, conv2d_weight_grad(spread, x, weight.shape, *sizes), conv2d_bias_grad(spread)

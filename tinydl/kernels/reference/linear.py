@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from tinydl.shapes import Array
 
-__all__ = ["linear", "linear_input_grad", "linear_weight_grad"]
+__all__ = ["linear", "linear_chain", "linear_input_grad", "linear_weight_grad"]
+
+Layer: TypeAlias = tuple[Array, Array | None, float, float]
+"""The arguments of `linear` after x."""
 
 
 @np.errstate(all="ignore")
@@ -23,6 +28,17 @@ def linear(x: Array, weight: Array, bias: Array | None, low: float = -math.inf, 
     """
     y = x @ weight.T
     return np.clip(y if bias is None else y + bias, low, high)
+
+
+def linear_chain(x: Array, layers: Sequence[Layer]) -> Array:
+    """Return what `linear` makes of x with the first layer, of that with the second, and so on.
+
+    >>> linear_chain(np.ones((1, 2)), [(np.ones((2, 2)), None, 0.0, 1.5), (np.ones((1, 2)), None, 0.0, 9.0)])
+    array([[3.]])
+    """
+    for layer in layers:
+        x = linear(x, *layer)
+    return x
 
 
 @np.errstate(all="ignore")
