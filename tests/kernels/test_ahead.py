@@ -80,14 +80,15 @@ STEP = """
 import inspect
 import numpy as np
 from tinydl import Tensor, nn, optim
-from tinydl.kernels.compiled import dot, elementwise, last_first, norm, pool, softmax, sums, winograd
+from tinydl.kernels.compiled import conv_pool, dot, elementwise, last_first, norm, pool, softmax, sums, winograd_grad
 from tinydl.kernels.compiled import optim as steps
 from tinydl.nn.functional import cross_entropy
 
 last_first.compile_all()
 kernels = [
     steps._adam, norm._grad_sums, norm._grad_coefficients, norm._grad, sums._add_pixels, pool._scatter_2x2, dot._dot,
-    pool._share_windows, winograd._add_weight_grad, softmax._cross_entropy, softmax._cross_entropy_grad,
+    pool._share_windows, winograd_grad._gradients, conv_pool._sum_images, softmax._cross_entropy,
+    softmax._cross_entropy_grad,
     inspect.getclosurevars(elementwise.relu_grad).nonlocals["compiled"],
 ]
 compiled = [set(kernel.overloads) for kernel in kernels]

@@ -31,8 +31,7 @@ from tinydl.kernels.compiled.lowering import EVERY
 from tinydl.kernels.compiled.memory import filled, ranges
 from tinydl.kernels.compiled.plan import Sweep
 from tinydl.kernels.compiled.pointers import Address, call
-from tinydl.kernels.compiled.pool import max_pool2d, max_pool2d_grad, quarter_maxima, scatter_quarters
-from tinydl.kernels.compiled.sums import add_placed
+from tinydl.kernels.compiled.pool import ONE_IMAGE, max_2x2_at, max_pool2d, max_pool2d_grad, scatter_2x2_at
 from tinydl.kernels.compiled.sweep import DENSE, dense_at
 from tinydl.shapes import QUARTERS, Array, Pair, Shape
 
@@ -67,7 +66,8 @@ def conv2d_max_pool(
     results = y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
     arrays = seen.reshape(len(x), -1), packed.reshape(-1), start, _images(job, geometry, seen.dtype), *results
     floor = 0.0 if relu else math.nan
-    given = dense_at(seen.dtype), *arrays, job.shares, tuple(job.sweep), floor
+    kernels = dense_at(seen.dtype), max_2x2_at(seen.dtype)
+    given = *kernels, *arrays, job.shares, ONE_IMAGE, job.sweep[:7], floor
     threads.share(_pool_images, len(job.ranges), job.ranges, *given)
     return y, indices
 
@@ -107,7 +107,8 @@ def _grad_by_image(
     totals = buffers.empty((len(job.ranges), math.prod(shape)), x.dtype)
     sums = buffers.empty((len(x), weight_shape[0]), x.dtype)
     arrays = g, indices, x.reshape(len(x), -1), _images(job, geometry, x.dtype), totals, sums
-    threads.share(_sum_images, len(job.ranges), job.ranges, dense_at(x.dtype), *arrays, job.shares, tuple(job.sweep))
+    given = dense_at(x.dtype), scatter_2x2_at(x.dtype), *arrays, job.shares, ONE_IMAGE, job.sweep[:7]
+    threads.share(_sum_images, len(job.ranges), job.ranges, *given)
     return patches_last(totals.sum(0).reshape(shape), weight_shape), sums.sum(0)
 
 
@@ -143,29 +144,37 @@ def _images(job: Job, geometry: Geometry, dtype: np.dtype[Any]) -> Array:
 
 @njit
 def _pool_images(
-    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, x: Array, weight: Array, start: Array,
-    images: Array, y: Array, indices: Array, shares: Array, sweep: Sweep, floor: float,
+    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, maxima: Address, x: Array, weight: Array, start: Array,
+    images: Array, y: Array, indices: Array, shares: Array, one_image: Array, sweep: Sweep, floor: float,
 ) -> bool:  # fmt: skip
     """Make the worker's images of y: each of the convolution, then its maxima."""
     give(boss, crew)
-    image, share = images[worker], shares[worker]
+    image, share = images[worker].reshape(-1), shares[worker]
+    rows, y_rows, steps, b_steps, terms, x_run, b_run = sweep
     for n in range(ranges[worker, 0], ranges[worker, 1]):
-        call(dense, 0, 0, crew, share, x[n], weight, image.reshape(-1), start, *sweep, -math.inf, math.inf)
-        quarter_maxima(image, y[n], indices[n], floor)
+        call(
+            dense, 0, 0, crew, share, x[n], weight, image, start, rows, y_rows, steps, b_steps, terms, x_run, b_run,
+            0, 0, 0, 0, 1, 1, -math.inf, math.inf,
+        )  # fmt: skip
+        call(maxima, 0, 0, crew, one_image, images[worker : worker + 1], y[n : n + 1], indices[n : n + 1], floor)
     return wait(boss, crew)
 
 
 @njit
 def _sum_images(
-    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, g: Array, indices: Array, x: Array,
-    images: Array, totals: Array, sums: Array, shares: Array, sweep: Sweep,
+    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, scatter: Address, g: Array, indices: Array, x: Array,
+    images: Array, totals: Array, sums: Array, shares: Array, one_image: Array, sweep: Sweep,
 ) -> bool:  # fmt: skip
     """Set the worker's total to the gradient by the weight of its images, and its sums to theirs by the bias."""
     give(boss, crew)
-    image, total, share = images[worker], totals[worker], shares[worker]
+    image, total, share = images[worker].reshape(-1), totals[worker], shares[worker]
+    rows, y_rows, steps, b_steps, terms, x_run, b_run = sweep
     total[:] = 0
     for n in range(ranges[worker, 0], ranges[worker, 1]):
-        scatter_quarters(image, g[n], indices[n])
-        call(dense, 0, 0, crew, share, x[n], image.reshape(-1), total, total, *sweep, -math.inf, math.inf)
-        add_placed(g[n], indices[n], sums[n])
+        one = slice(n, n + 1)
+        call(scatter, 0, 0, crew, one_image, images[worker : worker + 1], g[one], indices[one], sums[one])
+        call(
+            dense, 0, 0, crew, share, x[n], image, total, total, rows, y_rows, steps, b_steps, terms, x_run, b_run,
+            1, 0, 0, 0, 1, 1, -math.inf, math.inf,
+        )  # fmt: skip
     return wait(boss, crew)

@@ -18,6 +18,7 @@ import importlib
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -170,21 +171,34 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
         self._cache_file.__class__ = _SealedFiles
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = self._found(sig, target_context)
+        if found is None:
+            mark = self._mark(sig)
+            if ahead.wait_for(ahead.begin(cache_folder()), mark):
+                found = self._found(sig, target_context)
+            if found is None:
+                with contextlib.suppress(OSError):
+                    mark.write_text(str(os.getpid()))
+        return found
+
+    def _found(self, sig: Any, target_context: Any) -> Any:
         try:
             _prepare_to_run(target_context)
-            found = self._load_overload(sig, target_context)
+            return self._load_overload(sig, target_context)
         except Exception:  # whatever a damaged file makes the loader raise
             self._forget()
-            found = None
-        if found is None:
-            ahead.begin(cache_folder())
-        return found
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
+            self._mark(sig).unlink(missing_ok=True)
         except Exception:
             self._forget()
+
+    def _mark(self, sig: Any) -> Path:
+        """Return the file that is there while somebody compiles the function for such arguments: see ahead.py."""
+        return Path(self._cache_path) / f"{self._impl.filename_base}.{zlib.crc32(str(sig).encode())}"
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         """Return what tells this function's versions apart: Numba's own key is never found again by closures."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinydl.kernels import threads
 from tinydl.kernels.compiled.crew import give, wait
-from tinydl.kernels.compiled.jit import njit, splice
+from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.memory import ranges_of
 from tinydl.shapes import Array
 
@@ -38,13 +38,3 @@ def _add_pixels(worker: int, boss: int, crew: Array, shares: Array, x: Array, su
             for c in range(x.shape[2]):
                 sums[n, c] += x[n, m, c]
     return wait(boss, crew)
-
-
-@splice
-def add_placed(g: Array, indices: Array, sums: Array) -> None:
-    """Set sums (C,) to the sum of those numbers of g (H, W, C) that have a place, one that is not −1."""
-    sums[:] = 0
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            for c in range(g.shape[2]):
-                sums[c] += g[i, j, c] if indices[i, j, c] >= 0 else g.dtype.type(0)

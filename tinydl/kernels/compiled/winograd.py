@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,10 +65,6 @@ that has to be done once."""
 _spread_x, _spread_g, _gather = spread_function(INPUT), spread_function(GRADIENT), gather_function()
 
 
-Tables: TypeAlias = tuple[Array, Array, Array, Array]
-"""The arguments of a sweep from `rows` to `b_steps`, in the order of `Sweep`."""
-
-
 class Sizes(NamedTuple):
     """The sizes of x and y, and how y is cut up: `across` squares in a row, `each` in an image, `block` at a time."""
 
@@ -90,17 +86,16 @@ class Job(NamedTuple):
 
     Attributes:
         ranges: the squares of each worker.
-        x_planes, y_planes: how much a worker needs for the planes of a block.
+        space: how much a worker needs for the planes of a block, of x and of y.
         terms: the products of planes, for `Sweep`, for each worker; to be copied, as kernels write there.
-        tables: that of the rows of the products, and that of their steps.
+        tables: for `Sweep`, from `rows` to `b_steps`; those of x and y have less in them than there is room.
     """
 
     sizes: Sizes
     ranges: Array
-    x_planes: int
-    y_planes: int
+    space: int
     terms: Array
-    tables: Tables
+    tables: Array
 
 
 @functools.lru_cache(maxsize=256)
@@ -111,8 +106,8 @@ def _job(x: Shape, y: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int
     shares = ranges(x[0] * sizes.each, -(-DENSE.grain // (PLANES * c * o)), n_threads)
     x_plane, y_plane = plane_size(block * c, dtype), plane_size(block * o, dtype)
     terms = products(len(shares), x_plane, c * o, y_plane, 0, c)
-    tables = table(block, c), table(block, o), table(c, 1), table(c, o)
-    return Job(sizes, shares, PLANES * x_plane, PLANES * y_plane, terms, tables)
+    tables = np.arange(max(block, c)) * [[c], [o], [1], [o]]
+    return Job(sizes, shares, PLANES * (x_plane + y_plane), terms, tables)
 
 
 def sizes_of(x: Shape, y: Shape, padding: Pair) -> Sizes:
@@ -196,28 +191,28 @@ def _gather_block(
 @njit
 def _convolve(
     worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, planes_w: Array, start: Array,
-    y: Array, planes_x: Array, planes_y: Array, terms: Array, nothing: Array, share: Array, tables: Tables,
-    sizes: Sizes, low: float, high: float, spoilt: Array,
+    y: Array, space: Array, terms: Array, nothing: Array, share: Array, tables: Array, sizes: Sizes, low: float,
+    high: float, spoilt: Array,
 ) -> bool:  # fmt: skip
     """Make the worker's squares of y: see `convolve`; say in `spoilt` if not all is finite."""
     give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
-    mine_x, mine_y, mine = planes_x[worker], planes_y[worker], terms[worker]
-    x_plane, y_plane = mine_x.size // PLANES, mine_y.size // PLANES
+    mine, x_plane, y_plane = terms[worker], terms[worker, 1, 0], terms[worker, 1, 2]
+    mine_x, mine_y = space[worker, : PLANES * x_plane], space[worker, PLANES * x_plane :]
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
         mine[:, 5] = end - begin
         spread_block(0, x, 0, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, begin, end, across, each)
         call(
-            sums, 0, 0, crew, share, mine_x, planes_w, mine_y, nothing, *tables, mine, 1, o,
-            0, 0, 0, 0, 1, 0, -math.inf, math.inf,
+            sums, 0, 0, crew, share, mine_x, planes_w, mine_y, nothing, tables[0], tables[1], tables[2], tables[3],
+            mine, 1, o, 0, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
         _gather_block(mine_y, y_plane, start, y, y_h, y_w, o, begin, end, across, each, low, high, spoilt, worker)
     return wait(boss, crew)
 
 
 @functools.lru_cache(maxsize=256)
-def table(n: int, step: int) -> Array:
+def _table(n: int, step: int) -> Array:
     return np.arange(n) * step
 
 
@@ -242,16 +237,10 @@ def _product(m: int, k: int) -> Array:
     return np.array([[0, 0, 0, 0, 0, m, 0, k, k, 0, 0]])
 
 
-def planes(workers: int, x_planes: int, y_planes: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Return working space for the planes of x, and of y or g, for each worker."""
-    x = buffers.scratch("winograd x", (workers, x_planes), dtype)
-    return x, buffers.scratch("winograd y", (workers, y_planes), dtype)
-
-
 def multiply(a: Array, b: Array, y: Array) -> None:
     """Set y = a b for a small matrix a and a wide one b."""
     (m, k), columns = a.shape, b.shape[1]
-    tables = table(m, k), table(m, columns), table(k, 1), table(k, columns)
+    tables = _table(m, k), _table(m, columns), _table(k, 1), _table(k, columns)
     inputs = a.astype(y.dtype).reshape(-1), b.reshape(-1), y.reshape(-1), filled(columns, 0, y.dtype)
     shares = all_terms(columns, 1, -(-DENSE.grain // (m * k)), threads.num_threads())
     numbers = _product(m, k), 1, columns, 0, 0, 0, 0, 1, 0, -math.inf, math.inf
@@ -278,8 +267,8 @@ def convolve(
     multiply(transform, weight.reshape(9, -1), planes_w)
     job = _job(x.shape, y.shape, padding, x.dtype, threads.num_threads())
     n = len(job.ranges)
-    working = *planes(n, job.x_planes, job.y_planes, x.dtype), job.terms.copy(), filled(o, 0, y.dtype)
-    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), *working
+    space = buffers.scratch("winograd", (n, job.space), x.dtype)
+    arrays = x.reshape(-1), planes_w.reshape(-1), start, y.reshape(-1), space, job.terms.copy(), filled(o, 0, y.dtype)
     tables = all_terms(o, PLANES, o, 1), job.tables
     spoilt = np.zeros(n, np.int64)
     threads.share(_convolve, n, job.ranges, dense_at(x.dtype), *arrays, *tables, job.sizes, low, high, spoilt)

@@ -22,22 +22,18 @@ from tinydl.kernels.compiled.crew import give, wait
 from tinydl.kernels.compiled.jit import njit, splice
 from tinydl.kernels.compiled.memory import filled, ranges
 from tinydl.kernels.compiled.pointers import Address, call
-from tinydl.kernels.compiled.pool import scatter_quarters
-from tinydl.kernels.compiled.sums import add_placed
+from tinydl.kernels.compiled.pool import ONE_IMAGE, scatter_2x2_at
 from tinydl.kernels.compiled.sweep import DENSE, dense_at
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.winograd import (
     WEIGHT,
     Sizes,
-    Tables,
     all_terms,
     multiply,
     plane_size,
-    planes,
     products,
     sizes_of,
     spread_block,
-    table,
 )
 from tinydl.kernels.compiled.winograd_tile import PLACES, PLANES, add_function
 from tinydl.shapes import Array, Pair, Shape
@@ -52,19 +48,19 @@ class Job(NamedTuple):
 
     Attributes:
         ranges: the squares of each worker; for both gradients those of whole images.
-        x_planes, g_planes: how much a worker needs for the planes of a block.
-        by_weight, by_x: the products of planes, for `Sweep`, for each worker; to be copied, as kernels write there.
-        weight_tables, x_tables: of these, that of the rows, and that of the steps.
+        space: how much a worker needs for the planes of a block, of x and of g.
+        terms: the products of planes by the weight, then by x, for `Sweep`, for each worker; to be copied, as kernels
+            write there.
+        shares: what each worker does of these.
+        tables: for `Sweep`: places in a pixel of x and of g; pixels of x and of g; channels of g in the weight.
     """
 
     sizes: Sizes
     ranges: Array
-    x_planes: int
-    g_planes: int
-    by_weight: Array
-    by_x: Array
-    weight_tables: Tables
-    x_tables: Tables
+    space: int
+    terms: Array
+    shares: Array
+    tables: Array
 
 
 @functools.lru_cache(maxsize=256)
@@ -75,29 +71,23 @@ def _job(x: Shape, g: Shape, padding: Pair, dtype: np.dtype[Any], n_threads: int
     unit = sizes.each if whole else 1
     shares = unit * ranges(x[0] * sizes.each // unit, -(-DENSE.grain // (PLANES * c * o * unit)), n_threads)
     x_plane, g_plane, n = plane_size(block * c, dtype), plane_size(block * o, dtype), len(shares)
-    squares = table(block, c), table(block, o)
-    return Job(
-        sizes,
-        shares,
-        PLANES * x_plane,
-        PLANES * g_plane,
-        by_weight=products(n, x_plane, g_plane, c * o, c, 0),
-        by_x=products(n, g_plane, c * o, x_plane, 0, o),
-        weight_tables=(table(c, 1), table(c, o), *squares),
-        x_tables=(*squares[::-1], table(o, 1), table(o, c)),
-    )
+    by_weight, by_x = products(n, x_plane, g_plane, c * o, c, 0), products(n, g_plane, c * o, x_plane, 0, o)
+    both = np.array([all_terms(o, PLANES, o, 1), all_terms(c, PLANES, c, 1)])
+    tables = np.arange(max(block, c, o)) * [[1], [o], [c]]
+    return Job(sizes, shares, PLANES * (x_plane + g_plane), np.array([by_weight, by_x]), both, tables)
 
 
 @njit
 def _add_weight_grad(
     worker: int, boss: int, crew: Array, ranges: Array, sums: Address, x: Array, g: Array, totals: Array,
-    planes_x: Array, planes_g: Array, terms: Array, share: Array, tables: Tables, sizes: Sizes,
+    space: Array, terms: Array, shares: Array, tables: Array, sizes: Sizes,
 ) -> bool:  # fmt: skip
     """Set the worker's planes of the gradient to what its squares give: see `weight_grad`."""
     give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
-    mine_x, mine_g, mine, total = planes_x[worker], planes_g[worker], terms[worker], totals[worker]
-    x_plane, g_plane = mine_x.size // PLANES, mine_g.size // PLANES
+    mine, total, x_plane, g_plane = terms[0, worker], totals[worker], terms[0, worker, 1, 0], terms[0, worker, 1, 1]
+    mine_x, mine_g = space[worker, : PLANES * x_plane], space[worker, PLANES * x_plane :]
+    channels, by_o, by_c = tables
     total[:] = 0
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
@@ -105,7 +95,7 @@ def _add_weight_grad(
         spread_block(0, x, 0, h, w, c, -pad_h, -pad_w, mine_x, x_plane, begin, begin, end, across, each)
         spread_block(1, g, 0, y_h, y_w, o, 0, 0, mine_g, g_plane, begin, begin, end, across, each)
         call(
-            sums, 0, 0, crew, share, mine_x, mine_g, total, total, *tables, mine, c, o,
+            sums, 0, 0, crew, shares[0], mine_x, mine_g, total, total, channels, by_o, by_c, by_o, mine, c, o,
             1, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
     return wait(boss, crew)
@@ -132,18 +122,20 @@ def _add_block(
 
 @njit
 def _gradients(
-    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, x: Array, g: Array, indices: Array,
-    images: Array, planes_w: Array, gx: Array, totals: Array, sums: Array, planes_x: Array, planes_g: Array,
-    by_weight: Array, by_x: Array, nothing: Array, shares: tuple[Array, Array], weight_tables: Tables, x_tables: Tables,
-    sizes: Sizes, spoilt: Array,
+    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, scatter: Address, x: Array, g: Array,
+    indices: Array, one_image: Array, planes_w: Array, gx: Array, totals: Array, sums: Array, space: Array,
+    terms: Array, nothing: Array, shares: Array, tables: Array, sizes: Sizes, spoilt: Array,
 ) -> bool:  # fmt: skip
     """Set the worker's planes of the gradient by the weight, and its images of that by x: see `gradients`."""
     give(boss, crew)
     h, w, c, y_h, y_w, o, pad_h, pad_w, across, each, block = sizes
-    mine_x, mine_g, total, image = planes_x[worker], planes_g[worker], totals[worker], images[worker]
-    x_plane, g_plane = mine_x.size // PLANES, mine_g.size // PLANES
+    by_weight, by_x, total = terms[0, worker], terms[1, worker], totals[worker]
+    x_plane, g_plane = by_weight[1, 0], by_weight[1, 1]
+    planes, end_x, end_g = space[worker], PLANES * x_plane, PLANES * (x_plane + g_plane)
+    mine_x, mine_g, image = planes[:end_x], planes[end_x:end_g], planes[end_g:]
+    channels, by_o, by_c = tables
     pooled = len(indices) > 0
-    source = image.reshape(-1) if pooled else g.reshape(-1)
+    source = image if pooled else g.reshape(-1)
     total[:] = 0
     for begin in range(ranges[worker, 0], ranges[worker, 1], block):
         end = min(begin + block, ranges[worker, 1])
@@ -153,17 +145,17 @@ def _gradients(
             n = first // each if pooled else 0
             last = min(end, (n + 1) * each) if pooled else end
             if pooled and first == n * each:
-                scatter_quarters(image, g[n], indices[n])
-                add_placed(g[n], indices[n], sums[n])
+                one = slice(n, n + 1)
+                call(scatter, 0, 0, crew, one_image, image.reshape(1, y_h, y_w, o), g[one], indices[one], sums[one])
             spread_block(1, source, n, y_h, y_w, o, 0, 0, mine_g, g_plane, begin, first, last, across, each)
             first = last
-        by_weight[worker, :, 7] = by_x[worker, :, 5] = end - begin
+        by_weight[:, 7] = by_x[:, 5] = end - begin
         call(
-            dense, 0, 0, crew, shares[0], mine_x, mine_g, total, total, *weight_tables, by_weight[worker], c, o,
+            dense, 0, 0, crew, shares[0], mine_x, mine_g, total, total, channels, by_o, by_c, by_o, by_weight, c, o,
             1, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
         call(  # the planes of x are of no more use
-            dense, 0, 0, crew, shares[1], mine_g, planes_w, mine_x, nothing, *x_tables, by_x[worker], 1, c,
+            dense, 0, 0, crew, shares[1], mine_g, planes_w, mine_x, nothing, by_o, by_c, channels, by_c, by_x, 1, c,
             0, 0, 0, 0, 1, 0, -math.inf, math.inf,
         )  # fmt: skip
         _add_block(mine_x, x_plane, gx, h, w, c, -pad_h, -pad_w, begin, end, across, each, spoilt, worker)
@@ -177,9 +169,9 @@ def weight_grad(g: Array, x: Array, padding: Pair) -> Array | None:
     job = _job(x.shape, g.shape, padding, x.dtype, threads.num_threads(), False)
     n = len(job.ranges)
     totals = buffers.empty((n, PLANES * c * o), x.dtype)
-    working = *planes(n, job.x_planes, job.g_planes, x.dtype), job.by_weight.copy()
-    arrays = x.reshape(-1), g.reshape(-1), totals, *working, all_terms(o, PLANES, o, 1)
-    threads.share(_add_weight_grad, n, job.ranges, dense_at(x.dtype), *arrays, job.weight_tables, job.sizes)
+    space = buffers.scratch("winograd", (n, job.space), x.dtype)
+    arrays = x.reshape(-1), g.reshape(-1), totals, space, job.terms.copy(), job.shares, job.tables
+    threads.share(_add_weight_grad, n, job.ranges, dense_at(x.dtype), *arrays, job.sizes)
     return _weight(totals, c, o)
 
 
@@ -198,13 +190,13 @@ def gradients(
     job = _job(x.shape, y_shape, padding, x.dtype, threads.num_threads(), True)
     n = len(job.ranges)
     totals, sums = buffers.empty((n, PLANES * c * o), x.dtype), np.zeros((len(g), o), x.dtype)
-    images, spoilt = buffers.scratch("image", (n, *y_shape[1:]), x.dtype), np.zeros(n, np.int64)
     places = np.empty((0, 0, 0, 0), np.int32) if indices is None else indices
-    given = x.reshape(-1), g, places, images, planes_w.reshape(-1), gx.reshape(-1), totals, sums
-    working = *planes(n, job.x_planes, job.g_planes, x.dtype), job.by_weight.copy(), job.by_x.copy()
-    tables = (all_terms(o, PLANES, o, 1), all_terms(c, PLANES, c, 1)), job.weight_tables, job.x_tables, job.sizes
-    arrays = *given, *working, filled(c, 0, x.dtype), *tables, spoilt
-    threads.share(_gradients, n, job.ranges, dense_at(x.dtype), *arrays)
+    space = buffers.scratch("winograd", (n, job.space + math.prod(y_shape[1:])), x.dtype)
+    given = x.reshape(-1), g, places, ONE_IMAGE, planes_w.reshape(-1), gx.reshape(-1), totals, sums, space
+    spoilt = np.zeros(n, np.int64)
+    arrays = *given, job.terms.copy(), filled(c, 0, x.dtype), job.shares, job.tables, job.sizes, spoilt
+    scatter = 0 if indices is None else scatter_2x2_at(x.dtype)
+    threads.share(_gradients, n, job.ranges, dense_at(x.dtype), scatter, *arrays)
     gw = None if spoilt.any() else _weight(totals, c, o)
     return None if gw is None else (gw, sums.sum(0))
 
