@@ -1,10 +1,13 @@
-"""Changes in place of what the graph saved: every one is detected."""
+"""Which rules are used; changes in place of what the graph saved: every one is detected."""
+
+from itertools import permutations
 
 import numpy as np
 import pytest
 
 from tinydl import ops
 from tinydl.modes import no_grad
+from tinydl.rule import Plan, Rule
 from tinydl.tensor import Tensor
 
 
@@ -88,6 +91,28 @@ def test_every_way_to_change_a_tensor_is_counted(x, change):
     change(w)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.backward()
+
+
+@pytest.mark.parametrize(
+    "needs, wanted",
+    [
+        ({0}, ["x"]),
+        ({1}, ["weight, bias"]),
+        ({2}, ["weight, bias"]),
+        ({0, 1}, ["x", "weight, bias"]),
+        ({0, 2}, ["x", "weight, bias"]),
+        ({1, 2}, ["weight, bias"]),
+        ({0, 1, 2}, ["all"]),
+        (set(), []),
+    ],
+)
+def test_each_gradient_comes_from_one_rule_and_several_from_one_where_all_are_needed(needs, wanted):
+    given = {"x": (0,), "weight, bias": (1, 2), "all": (0, 1, 2)}
+    for names in permutations(given):
+        rules = [Rule(name, given[name], ()) for name in names]
+        plan = Plan(rules, {}, frozenset(needs), False)
+        assert {step.function for step in plan.steps} == set(wanted)
+        assert len(plan.steps) == len(wanted)
 
 
 def test_a_change_that_nobody_saved_does_no_harm(x):

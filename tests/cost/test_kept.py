@@ -47,10 +47,12 @@ def test_views_share_and_parameters_do_not_count():
 
 
 def test_max_pooling_keeps_places_only_and_dropout_keeps_bits(backend):
-    pool = nn.Sequential(nn.Conv2d(1, 2, 1), nn.MaxPool2d(2))
+    pool = nn.Sequential(nn.Conv2d(1, 2, 1), nn.MaxPool2d(3, 2))
     kept = rows_of(pool, (1, 8, 8), 1)
     assert kept[0] == 256
-    assert 0 < kept[1] <= 2 * 16 * 4
+    assert 0 < kept[1] <= 2 * 9 * 4
+    pool[1] = nn.MaxPool2d(2)
+    assert rows_of(pool, (1, 8, 8), 1) == [256 + 2 * 16 * 4], "the places that both keep together"
     assert rows_of(nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5)), (8,), 4) == [128, 32]
 
 

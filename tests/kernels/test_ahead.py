@@ -1,7 +1,10 @@
 """The process that compiles ahead is started once, where it helps, and ends with the one it helps."""
 
+import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,8 +73,77 @@ def test_a_system_that_starts_no_process_is_survived(tmp_path: Path, monkeypatch
     assert ahead.begin(tmp_path) is None
 
 
+def sleeping(seconds: float) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+
+
+def test_what_the_second_process_has_begun_is_waited_for(tmp_path: Path) -> None:
+    process, mark = sleeping(60), tmp_path / "mark"
+    try:
+        assert not ahead.wait_for(process, mark), "nobody has begun it"
+        mark.write_text("1")
+        assert not ahead.wait_for(process, mark), "somebody else has"
+        assert not ahead.wait_for(None, mark)
+        mark.write_text(str(process.pid))
+        done = threading.Timer(0.2, mark.unlink)
+        done.start()
+        assert ahead.wait_for(process, mark)
+        assert not mark.exists()
+        done.join()
+    finally:
+        ahead._end(process)
+
+
+def test_nobody_waits_for_a_process_that_has_ended_or_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, patience = tmp_path / "mark", 0.2
+    for process in (sleeping(0), sleeping(60)):
+        mark.write_text(str(process.pid))
+        monkeypatch.setattr(ahead, "PATIENCE", patience if process.poll() is None else 60)
+        before = time.monotonic()
+        assert ahead.wait_for(process, mark)
+        assert time.monotonic() < before + 30
+        ahead._end(process)
+
+
+BEGIN = """
+import sys
+from pathlib import Path
+import numpy as np
+from tinydl.kernels.compiled import ahead, jit
+
+@jit.njit
+def double(x):
+    return 2 * x[0]
+
+folder, seen = jit.cache_folder(), []
+compile = double._compiler.compile
+def watched(*args, **options):
+    seen.extend(path.read_text() for path in folder.rglob("*double*") if path.suffix[1:].isdecimal())
+    return compile(*args, **options)
+double._compiler.compile = watched
+assert double(np.ones(1)) == 2
+import os
+assert seen == [str(os.getpid())], seen
+assert not [path for path in folder.rglob("*double*") if path.suffix[1:].isdecimal()]
+print("marked")
+"""
+
+
+def test_a_mark_stands_while_a_function_is_compiled(tmp_path: Path) -> None:
+    if jit.numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled")
+    (tmp_path / "program.py").write_text(BEGIN)
+    environment = os.environ | {"TINYDL_CACHE": str(tmp_path / "cache"), "TINYDL_COMPILE_AHEAD": "0"}
+    run = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py")], capture_output=True, text=True, env=environment, check=False
+    )
+    assert run.stdout == "marked\n", run.stderr
+
+
 def test_it_ends_with_the_first_process() -> None:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    process = sleeping(60)
     ahead._end(process)
     assert process.returncode not in (None, 0)
 

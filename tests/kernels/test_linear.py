@@ -1,11 +1,15 @@
 """The linear layer's kernels against sums written out, twins against each other, in every layout."""
 
+import math
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinydl.kernels import threads
+from tinydl.kernels.compiled import dot_chain
 from tinydl.kernels.compiled import linear as compiled
 from tinydl.kernels.reference import linear as reference
 
@@ -107,3 +111,64 @@ def test_same_bits_each_time_and_close_with_other_threads():
     for first, second, other in zip(*found):
         np.testing.assert_array_equal(first, second)
         np.testing.assert_allclose(first, other, rtol=1e-4, atol=1e-3)
+
+
+def layers(rng, dtype, *widths):
+    """Return a layer for each pair of neighbouring widths: every second one has no bias, or is clamped."""
+    made = []
+    for k, (i, o) in enumerate(pairwise(widths)):
+        bias = None if k % 2 else rng.standard_normal(o).astype(dtype)
+        bounds = (-math.inf, math.inf) if k % 3 else (0.0, 5.0)
+        made.append((rng.standard_normal((o, i)).astype(dtype), bias, *bounds))
+    return made
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    m=st.integers(0, 40),
+    widths=st.lists(st.integers(1, 30), min_size=2, max_size=6),
+    dtype=st.sampled_from(FLOATS),
+    n_threads=st.integers(1, 3),
+)
+def test_layers_in_a_row_are_one_after_the_other(m, widths, dtype, n_threads):
+    rng = np.random.default_rng(0)
+    x, chain = rng.standard_normal((m, widths[0])).astype(dtype), layers(rng, dtype, *widths)
+    before = threads.num_threads()
+    threads.set_num_threads(n_threads)
+    try:
+        ours, one_by_one = compiled.linear_chain(x, chain), x
+        for layer in chain:
+            one_by_one = compiled.linear(one_by_one, *layer)
+    finally:
+        threads.set_num_threads(before)
+    np.testing.assert_array_equal(ours, one_by_one)
+    np.testing.assert_allclose(ours, reference.linear_chain(x, chain), rtol=1e-3, atol=1e-3)
+
+
+def test_layers_in_a_row_that_threads_share(monkeypatch):
+    monkeypatch.setattr("tinydl.kernels.compiled.dot_chain.GRAIN", 100)
+    rng = np.random.default_rng(0)
+    x, chain = rng.standard_normal((37, 20), np.float32), layers(rng, np.float32, 20, 40, 7, 30)
+    assert len(dot_chain._job.__wrapped__(37, (20, 40, 7, 30), x.dtype, 2).shares) == min(2, threads.num_threads())
+    assert dot_chain.pays(37, chain)
+    dot_chain._job.cache_clear()
+    np.testing.assert_allclose(dot_chain.chain(x, chain), reference.linear_chain(x, chain), rtol=1e-4, atol=1e-4)
+    dot_chain._job.cache_clear()
+
+
+def test_one_kernel_only_for_rows_enough_and_weights_that_fit_into_the_cache():
+    def pays(m, *widths):
+        return dot_chain.pays(m, layers(np.random.default_rng(0), np.float32, *widths))
+
+    assert pays(32, 784, 256, 128, 10)
+    assert not pays(3, 784, 256, 128, 10)
+    assert not pays(32, 784, 256)
+    assert not pays(32, 784, 512, 10)
+
+
+def test_layers_in_a_row_of_any_layout(lay_out):
+    rng = np.random.default_rng(0)
+    x, chain = rng.standard_normal((20, 12), np.float32), layers(rng, np.float32, 12, 9, 8)
+    laid_out = [(lay_out(w), None if b is None else lay_out(b), *bounds) for w, b, *bounds in chain]
+    found = dot_chain.chain(lay_out(x), laid_out)
+    np.testing.assert_allclose(found, reference.linear_chain(x, chain), rtol=1e-4, atol=1e-4)

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from tinydl.kernels.compiled.geometry import Image
 from tinydl.kernels.reference import conv as reference
+from tinydl.kernels.reference import pool
+from tinydl.shapes import QUARTERS
 
 winograd = pytest.importorskip("tinydl.kernels.compiled.winograd")
+winograd_grad = pytest.importorskip("tinydl.kernels.compiled.winograd_grad")
 conv = pytest.importorskip("tinydl.kernels.compiled.conv")
 tile = pytest.importorskip("tinydl.kernels.compiled.winograd_tile")
 
@@ -51,12 +54,51 @@ def test_forward_and_gradient_by_the_weight(n, c, o, h, w, padding, dtype):
     assert winograd.convolve(x_last, by_taps(weight), bias, y, padding, -40.0, 50.0)
     wanted = reference.conv2d(x, weight, bias, ONE, padding, *PLAIN[1:], None, -40.0, 50.0)
     agree(y.transpose(0, 3, 1, 2), wanted)
-    gw = winograd.weight_grad(g_last, x_last, padding).reshape(3, 3, c, o).transpose(3, 2, 0, 1)
+    gw = winograd_grad.weight_grad(g_last, x_last, padding).reshape(3, 3, c, o).transpose(3, 2, 0, 1)
     agree(gw, reference.conv2d_weight_grad(g, x, weight.shape, ONE, padding, *PLAIN[1:]))
     turned = np.ascontiguousarray(weight.transpose(2, 3, 0, 1)).reshape(9, o, c)
     gx, outside = np.full_like(x_last, np.nan), (2 - padding[0], 2 - padding[1])
     assert winograd.convolve(g_last, turned, np.zeros(c, dtype), gx, outside, transform=winograd.TURNED)
     agree(gx.transpose(0, 3, 1, 2), reference.conv2d_input_grad(g, weight, x.shape, ONE, padding, *PLAIN[1:]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 5),
+    c=st.integers(1, 35),
+    o=st.integers(1, 35),
+    h=st.integers(4, 13),
+    w=st.integers(4, 13),
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    dtype=st.sampled_from(["f4", "f8"]),
+    pooled=st.booleans(),
+)
+def test_both_gradients_at_once(n, c, o, h, w, padding, dtype, pooled):
+    x, weight, _, g, x_last, g_last = arrays(n, c, o, h, w, padding, dtype)
+    places = None
+    if pooled:
+        y, indices = pool.max_pool2d(g, *QUARTERS, (g.shape[2] // 2, g.shape[3] // 2), True)
+        g = pool.max_pool2d_grad(y, indices, g.shape, True)
+        given, places = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (y, indices))
+    gx = np.full_like(x_last, np.nan)
+    taps = np.ascontiguousarray(weight.transpose(2, 3, 0, 1)).reshape(9, o, c)
+    gw, gb = winograd_grad.gradients(given if pooled else g_last, places, x_last, taps, g_last.shape, padding, gx)
+    geometry = ONE, padding, *PLAIN[1:]
+    agree(gx.transpose(0, 3, 1, 2), reference.conv2d_input_grad(g, weight, x.shape, *geometry))
+    wanted = reference.conv2d_weight_grad(g, x, weight.shape, *geometry)
+    agree(gw.reshape(3, 3, c, o).transpose(3, 2, 0, 1), wanted)
+    agree(gb, reference.conv2d_bias_grad(g) if pooled else np.zeros(o))
+
+
+def test_blocks_that_end_inside_of_an_image(n_threads):
+    """Each worker has several blocks, and an image is more than one."""
+    x, weight, _, g, x_last, g_last = arrays(9, 32, 32, 30, 26, (1, 1))
+    sizes = winograd.sizes_of(x_last.shape, g_last.shape, (1, 1))
+    assert sizes.block < sizes.each
+    assert winograd.pays(9, conv.geometry_of(x.shape, weight.shape, ONE, (1, 1), *PLAIN[1:]), Image(30, 26, 32))
+    found = conv.conv2d_gradients(g, x, weight, ONE, (1, 1), *PLAIN[1:])
+    for ours, wanted in zip(found, reference.conv2d_gradients(g, x, weight, ONE, (1, 1), *PLAIN[1:]), strict=True):
+        agree(ours, wanted)
 
 
 def test_several_blocks_and_threads_give_the_same(n_threads):
@@ -74,13 +116,14 @@ def test_rounding_is_about_twice_that_of_direct_sums():
     geometry = ONE, (1, 1), *PLAIN[1:]
     assert winograd.pays(8, conv.geometry_of(x.shape, weight.shape, *geometry), Image(16, 16, 64))
     cases = (("conv2d", (x, weight, None)), ("conv2d_input_grad", (g, weight, x.shape)))
-    for name, args in (*cases, ("conv2d_weight_grad", (g, x, weight.shape))):
+    for name, args in (*cases, ("conv2d_weight_grad", (g, x, weight.shape)), ("conv2d_gradients", (g, x, weight))):
         exact = getattr(reference, name)(
             *(a.astype(float) if isinstance(a, np.ndarray) else a for a in args), *geometry
         )
-        error = getattr(conv, name)(*args, *geometry) - exact
-        assert error.std() < 2.5e-6 * exact.std()
-        assert abs(error).max() < 3e-5 * exact.std()
+        found = getattr(conv, name)(*args, *geometry)
+        for one, wanted in zip(found, exact, strict=True) if isinstance(found, tuple) else [(found, exact)]:
+            assert (one - wanted).std() < 2.5e-6 * wanted.std()
+            assert abs(one - wanted).max() < 3e-5 * wanted.std()
 
 
 def matrices(near, far):
@@ -97,6 +140,7 @@ def test_the_matrices_are_the_textbooks_and_its_points_round_worse():
     for found, wanted in zip(ours, matrices(tile.NEAR, tile.FAR), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-15)
     np.testing.assert_array_equal(tile.GRADIENT[1] @ tile.GRADIENT[0], ours[2].T)
+    np.testing.assert_allclose(tile.SEEN[1] @ tile.SEEN[0], ours[0].T, atol=1e-15)
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((64, 200, 6, 6)), rng.standard_normal((64, 200, 3, 3))
     exact = sum(x[..., i : i + 4, j : j + 4] * w[..., i, None, j, None] for i, j in np.ndindex(3, 3)).sum(0)
@@ -119,9 +163,12 @@ def test_what_is_not_finite_reaches_all_it_should_and_no_more(value):
         ("conv2d", (x, weight, bias)),
         ("conv2d_input_grad", (g, weight, x.shape)),
         ("conv2d_weight_grad", (g, x, weight.shape)),
+        ("conv2d_gradients", (g, x, weight)),
     )
     for name, args in calls:
         ours, wanted = (getattr(twin, name)(*args, *geometry) for twin in (conv, reference))
+        if isinstance(ours, tuple):
+            ours, wanted = (np.concatenate([some.ravel() for some in found]) for found in (ours, wanted))
         assert 0 < np.isfinite(wanted).sum() < wanted.size
         np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(wanted))
         np.testing.assert_array_equal(np.isnan(ours), np.isnan(wanted))
@@ -176,6 +223,36 @@ def test_the_transforms_in_python(row, column):
             gather(spoilt_planes, 3, 10, np.arange(9, dtype=np.float32), 2, y.copy(), 1, *at, n, *limits, spoilt, 1)
         assert spoilt.tolist() == [0, 1, 0]
     np.testing.assert_allclose(*found, atol=1e-4)
+
+
+@pytest.mark.parametrize("row, column", [(0, 0), (-1, -2), (3, 2)])
+@pytest.mark.parametrize("above, beside", [(0, 0), (0, 1), (2, 0), (1, 3)])
+def test_adding_to_what_squares_see_in_python(row, column, above, beside):
+    rng = np.random.default_rng(0)
+    n, height, width, channels = 5, 6, 5, 7
+    planes, before = (rng.integers(-9, 9, size).astype(np.float32) for size in (380, height * width * channels + 1))
+    where = row, column, height, width, width * channels, channels
+    found = []
+    for add in (tile._add_in_python, run_compiled(winograd_grad._add)):
+        y, spoilt = before.copy(), np.zeros(3, np.int64)
+        add(planes, 3, 10, y, 1, *where, n, above, beside, spoilt, 1)
+        found.append(y)
+        assert not spoilt.any()
+        worse = planes.copy()
+        worse[3 + 350 + n - 1] = np.inf
+        with np.errstate(all="ignore"):
+            add(worse, 3, 10, y.copy(), 1, *where, n, above, beside, spoilt, 1)
+        assert spoilt.tolist() == [0, 1, 0]
+    np.testing.assert_allclose(*found, atol=1e-3)
+    image, old = (a[1:].reshape(height, width, channels) for a in (found[1], before))
+    np.testing.assert_array_equal(image[..., n:], old[..., n:])
+    square = planes[3 + 10 * np.arange(36)[:, None] + np.arange(n)].reshape(6, 6, n)
+    seen = np.einsum("ip,jq,pqc->ijc", *[tile.SEEN[1] @ tile.SEEN[0]] * 2, square)
+    for i, j in np.ndindex(6, 6):
+        if 0 <= row + i < height and 0 <= column + j < width:
+            written = (above and i < 2) or (beside and j < 2)
+            wanted = seen[i, j] + (old[row + i, column + j, :n] if written else 0)
+            np.testing.assert_allclose(image[row + i, column + j, :n], wanted, atol=1e-3)
 
 
 def run_compiled(intrinsic):

@@ -30,7 +30,8 @@ def networks(rng):
         "conv, norm, silu": [nn.Conv2d(4, 6, 3), settled(nn.BatchNorm2d(6), rng), nn.SiLU()],
         "conv, hardswish": [nn.Conv2d(4, 6, (3, 2)), nn.Hardswish()],
         "linear, silu": [nn.Flatten(), nn.Linear(4 * 7 * 5, 9), nn.SiLU()],
-        "linear, relu": [nn.Flatten(), nn.Linear(4 * 7 * 5, 9), nn.ReLU(), nn.Linear(9, 3)],
+        "linear, relu": [nn.Flatten(), nn.Linear(4 * 7 * 5, 9), nn.ReLU(), nn.Dropout(0.0), nn.Linear(9, 3)],
+        "linear layers in a row": [nn.Flatten(), nn.Linear(4 * 7 * 5, 9), nn.ReLU6(), nn.Linear(9, 3), nn.SiLU()],
     }
 
 
@@ -38,9 +39,10 @@ def networks(rng):
 def calls(monkeypatch):
     """Count the fused kernels that run."""
     seen = []
-    for name in ("conv2d_clamped", "linear_clamped"):
+    for name in ("conv2d_clamped", "linear_clamped", "linear_chain", "conv_max_pool"):
         kernel = getattr(fusion, name)
-        monkeypatch.setattr(fusion, name, lambda *args, kernel=kernel: seen.append(kernel.name) or kernel(*args))
+        call = lambda *args, name=name, kernel=kernel: seen.append(name) or kernel(*args)  # noqa: E731
+        monkeypatch.setattr(fusion, name, call)
     return seen
 
 
@@ -62,6 +64,126 @@ def test_equal_to_the_modules_one_by_one(name, calls):
     assert len(calls) == 1
     assert not y.requires_grad
     np.testing.assert_allclose(y.data, wanted.data, rtol=1e-4, atol=1e-5)
+
+
+def test_a_chain_of_linear_layers_ends_where_one_does_not_fit(calls):
+    x = Tensor(np.ones((2, 6), np.float32))
+    modules = [nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.Hardswish(), nn.Linear(4, 3), nn.Linear(3, 2)]
+    with tinydl.no_grad():
+        nn.Sequential(*modules)(x)
+        assert calls == ["linear_chain", "linear_chain"]
+        calls.clear()
+        modules[-1].register_forward_hook(lambda *a: None)
+        nn.Sequential(*modules)(x)
+        assert calls == ["linear_chain"]
+        calls.clear()
+        with observe(lambda *a: None):
+            nn.Sequential(*modules)(x)
+        assert calls == ["linear_clamped", "linear_clamped"]
+        with pytest.raises(ValueError, match="linear"):
+            nn.Sequential(nn.Linear(6, 5), nn.Linear(4, 3))(x)
+        with pytest.raises(TypeError):
+            nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 3))(Tensor(np.ones((2, 6), np.int64)))
+        mixed = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 3).double())(x)
+        assert mixed.shape == (2, 3)
+
+
+def small_networks():
+    return {
+        "relu": [nn.Conv2d(2, 5, 3), nn.ReLU(), nn.MaxPool2d(2)],
+        "no relu": [nn.Conv2d(2, 5, 3), nn.MaxPool2d((2, 2), 2)],
+        "no bias, padding": [nn.Conv2d(2, 5, (3, 2), padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(2)],
+        "stride, dilation": [nn.Conv2d(2, 4, 2, (1, 2), dilation=2, groups=2), nn.ReLU(), nn.MaxPool2d(2)],
+    }
+
+
+@pytest.mark.parametrize("name", small_networks())
+def test_a_convolution_and_the_max_pooling_behind_it_are_one_op(name, calls):
+    rng = np.random.default_rng(1)
+    modules = small_networks()[name]
+    x = rng.normal(size=(3, 2, 13, 12)).astype(np.float32)
+    found = []
+    for together in (True, False):
+        leaf = y = Tensor(x.copy(), requires_grad=True)
+        if together:
+            y = nn.Sequential(*modules)(leaf)
+        else:
+            for module in modules:
+                y = module(y)
+        for module in modules:
+            module.zero_grad()
+        y.backward(np.cos(np.arange(y.data.size, dtype=np.float32)).reshape(y.shape))
+        found.append([y.data, leaf.grad.data, *(p.grad.data for p in modules[0].parameters())])
+    assert calls == ["conv_max_pool"]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    with tinydl.no_grad():
+        np.testing.assert_allclose(nn.Sequential(*modules)(Tensor(x)).data, found[0][0], rtol=1e-5, atol=1e-5)
+    assert calls == ["conv_max_pool"] * 2
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.MaxPool2d(3),
+        nn.MaxPool2d(2, 1),
+        nn.MaxPool2d(2, 2, 1),
+        nn.MaxPool2d(2, 2, 0, 2),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.MaxPool2d(2, return_indices=True),
+        nn.AvgPool2d(2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("recording", [True, False])
+def test_other_poolings_stay_by_themselves(pool, recording, calls):
+    with tinydl.modes.set_grad_enabled(recording):
+        nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), pool)(Tensor(np.ones((1, 2, 9, 9), np.float32)))
+    assert "conv_max_pool" not in calls
+
+
+@pytest.mark.parametrize("watched_one", range(3))
+@pytest.mark.parametrize("recording", [True, False])
+def test_a_hook_on_any_of_the_three_sees_its_own_values(watched_one, recording, calls):
+    modules = [nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    seen = []
+    modules[watched_one].register_forward_hook(lambda m, args, y: seen.append(y.shape))
+    with tinydl.modes.set_grad_enabled(recording):
+        nn.Sequential(*modules)(Tensor(np.ones((1, 2, 8, 8), np.float32)))
+    assert seen == [[(1, 3, 6, 6), (1, 3, 6, 6), (1, 3, 3, 3)][watched_one]]
+    assert "conv_max_pool" not in calls
+
+
+@pytest.mark.parametrize("recording", [True, False])
+def test_errors_are_those_of_the_layers(recording):
+    model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(), nn.MaxPool2d(2))
+    with tinydl.modes.set_grad_enabled(recording):
+        with pytest.raises(ValueError, match="axis C"):
+            model(Tensor(np.zeros((1, 3, 7, 5), np.float32)))
+        with pytest.raises(ValueError, match="does not fit"):
+            model(Tensor(np.zeros((1, 4, 2, 5), np.float32)))
+        with pytest.raises(ValueError, match="max_pool2d"):
+            model(Tensor(np.zeros((1, 4, 3, 5), np.float32)))
+        with pytest.raises(TypeError):
+            model(Tensor(np.zeros((1, 4, 7, 5), np.int64)))
+        assert model(Tensor(np.zeros((4, 7, 6), np.float32))).shape == (6, 2, 2), "one image"
+        assert model(np.zeros((2, 4, 7, 6), np.float32)).shape == (2, 6, 2, 2), "arrays"
+
+
+def test_frozen_weights_and_frozen_inputs():
+    x = np.random.default_rng(0).normal(size=(2, 2, 8, 8)).astype(np.float32)
+    gradients = {}
+    for needs in ("x", "weight", "bias", "x weight", "weight bias", "x weight bias"):
+        model = nn.Sequential(nn.Conv2d(2, 3, 3, generator=np.random.default_rng(1)), nn.ReLU(), nn.MaxPool2d(2))
+        for name, p in model[0].named_parameters():
+            p.requires_grad_(name in needs)
+        leaf = Tensor(x, requires_grad="x" in needs.split())
+        (model(leaf) ** 2).sum().backward()
+        leaves = {"x": leaf, "weight": model[0].weight, "bias": model[0].bias}
+        for name in needs.split():
+            g = leaves[name].grad.data
+            np.testing.assert_allclose(g, gradients.setdefault(name, g), rtol=1e-5, atol=1e-6)
+        assert all(leaves[name].grad is None for name in leaves if name not in needs.split())
 
 
 def nested(rng):

@@ -38,6 +38,7 @@ for label, (x_shape, w_shape, options) in CONVOLUTIONS.items():
     case("conv2d_input_grad", label, g, weight, call=with_options("conv2d_input_grad", x_shape, *geometry))
     case("conv2d_weight_grad", label, g, x, call=with_options("conv2d_weight_grad", w_shape, *geometry))
     case("cross_correlation", label, x, weight, b, call=with_options("cross_correlation", *geometry))
+    case("conv2d_gradients", label, g, x, weight, call=with_options("conv2d_gradients", *geometry))
     clamped = with_options("conv2d_clamped", *geometry, -50.0, 60.0)
     case("conv2d_clamped", label, x, weight, b, positive(w_shape[0]), call=clamped)
 for kernel in ((3, 3), (2, 4), (1, 2)):
@@ -79,6 +80,22 @@ POOL = (2, 3), (2, 1), (1, 1), (1, 1), (3, 5)
 case("max_pool", "every argument", distinct(1, 2, 4, 5), call=with_options("max_pool", *POOL))
 case("max_pool_relu", "every argument", distinct(1, 2, 4, 5), call=with_options("max_pool_relu", *POOL))
 case("max_pool2d", "with ReLU", distinct(1, 2, 4, 5), call=with_options("max_pool2d", 2, relu=True))
+WHERE = np.array([[[[0, 6], [-1, 15]], [[5, 2], [12, 11]]]], np.int32)
+
+
+def conv_max_pool_grad(by_x: bool) -> Any:
+    return lambda g, x, weight: FUSED["conv_max_pool_grad"](g, WHERE, x, weight, by_x, (1, 1), (0, 1), (1, 1), 1)
+
+
+for relu in (False, True):
+    x, w, options = normal(1, 2, 4, 7), normal(3, 2, 2, 2), ((1, 2), (1, 0), (1, 1), 1, relu)
+    case("conv_max_pool", f"relu: {relu}", x, w, normal(3), call=with_options("conv_max_pool", *options))
+    case("conv_max_pool", f"no bias, relu: {relu}", x, w, call=with_options("conv_max_pool", None, *options))
+call = with_options("conv_max_pool", (1, 1), (0, 1), (1, 2), 2, True)
+case("conv_max_pool", "groups, dilation", normal(2, 4, 4, 5), normal(4, 2, 2, 2), normal(4), call=call)
+for by_x in (False, True):
+    x, w = normal(1, 2, 5, 4), normal(2, 2, 2, 3)
+    case("conv_max_pool_grad", f"by x: {by_x}", normal(1, 2, 2, 2), x, w, call=conv_max_pool_grad(by_x))
 INDICES = np.array([[[[0, 5], [5, 19]], [[3, 3], [3, 8]]]], np.int32)
 case("max_pool_grad", "repeats", normal(1, 2, 2, 2), call=with_options("max_pool_grad", INDICES, (1, 2, 4, 5)))
 FOURS = np.array([[[[0, 8], [16, -1]], [[6, 7], [15, 13]]]], np.int32)

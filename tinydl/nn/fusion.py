@@ -22,7 +22,7 @@ from tinydl.nn.norm import BatchNorm1d, BatchNorm2d
 from tinydl.nn.pool import MaxPool2d
 from tinydl.nn.shuffle import ChannelShuffle
 from tinydl.ops.conv_pool import conv_max_pool
-from tinydl.ops.geometry import Convolution, convolution
+from tinydl.ops.geometry import convolution, pooled_convolution
 from tinydl.ops.inference import (
     add_clamped,
     conv2d_clamped,
@@ -300,17 +300,20 @@ def _fused_linear(group: Group, x: Tensor) -> Any:
 def _fused_conv(group: Group, x: Tensor) -> Any:
     layer, norm = group.layer, group.norm
     bias, scale = (layer.bias, None) if norm is None else _folded(layer, norm)
-    return conv2d_clamped(x, layer.weight, bias, scale, *_geometry(layer, x)[:4], *(group.bounds or FREE))
+    geometry = convolution(*_sizes(layer, x))
+    return conv2d_clamped(x, layer.weight, bias, scale, *geometry[:4], *(group.bounds or FREE))
 
 
 def _pooled_conv(group: Group, x: Tensor) -> Any:
     layer = group.layer
-    return conv_max_pool(x, layer.weight, layer.bias, *_geometry(layer, x)[:4], group.size == 3)
+    geometry = pooled_convolution(*_sizes(layer, x))
+    return conv_max_pool(x, layer.weight, layer.bias, *geometry[:4], group.size == 3)
 
 
-def _geometry(layer: Conv2d, x: Tensor) -> Convolution:
-    sizes = layer.stride, layer.padding, layer.dilation, layer.groups
-    return convolution(x.shape, layer.weight.shape, x.dtype.itemsize, *sizes)
+def _sizes(layer: Any, x: Tensor) -> tuple[Any, ...]:
+    """Return the arguments of `convolution`."""
+    options = layer.stride, layer.padding, layer.dilation, layer.groups
+    return x.shape, layer.weight.shape, x.dtype.itemsize, *options
 
 
 def _folded(layer: Conv2d, norm: Any) -> tuple[Array, Array]:

@@ -23,7 +23,8 @@ def conv_max_pool(
     As `max_pool2d(conv2d(x, weight, bias, …), 2, relu=relu)`, every argument spelled out.
 
     >>> import numpy as np
-    >>> conv_max_pool(np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)), None, *[(1, 1), (0, 0), (1, 1)], 1, True)
+    >>> x, weight = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
+    >>> conv_max_pool(x, weight, None, (1, 1), (0, 0), (1, 1), 1, True)
     array([[[[24.]]]])
     """
     return kernels.conv2d_max_pool(x, weight, bias, stride, padding, dilation, groups, relu)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tinydl.shapes import (
+    QUARTERS,
     Pair,
     Shape,
     at_least,
@@ -94,6 +95,26 @@ def convolution(
         )
     check_size((x_shape[0], weight_shape[0], *sizes), itemsize, name)
     return Convolution(strides, pads, dilations, groups, uneven)
+
+
+@remembered
+def pooled_convolution(
+    x_shape: Shape,
+    weight_shape: Shape,
+    itemsize: int,
+    stride: Pairs,
+    padding: Pairs,
+    dilation: Pairs,
+    groups: int,
+) -> Convolution:
+    """Return the geometry of `conv2d` with a max pooling of 2×2 places behind it.
+
+    Raises: ValueError where one of the two would.
+    """
+    geometry = convolution(x_shape, weight_shape, itemsize, stride, padding, dilation, groups)
+    y_size = map(conv_output_size, x_shape[2:], weight_shape[2:], *geometry[:3])
+    windows("max_pool2d", (x_shape[0], weight_shape[0], *y_size), *QUARTERS, False)
+    return geometry
 
 
 def _padding(padding: Pairs | str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:

@@ -118,9 +118,9 @@ def conv2d_gradients(
 def winograd_gradients(
     g: Array, indices: Array | None, x: Array, weight: Array, geometry: Geometry
 ) -> tuple[Array, Array, Array] | None:
-    """Return all gradients of a convolution (by the bias only with indices), or None unless that pays and all is finite.
+    """Return all gradients of a convolution, or None unless that pays and all is finite.
 
-    g is that of the convolution or, with indices, that of maxima of 2×2 places of it.
+    g is that of the convolution or, with indices, that of maxima of 2×2 places of it; only then the last one counts.
     """
     if len(x) < threads.num_threads() or not winograd.pays(len(x), geometry, geometry.y):
         return None

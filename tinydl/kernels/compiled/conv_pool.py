@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -41,12 +41,16 @@ MANY = 64
 """Pixels of the convolution from which on an image by itself fills the tiles."""
 
 
+Tables: TypeAlias = tuple[Array, Array, Array, Array, Array, int, int]
+"""The arguments of a sweep from `rows` to `b_run`, in the order of `Sweep`."""
+
+
 class Job(NamedTuple):
-    """The images of each worker, its share of a sweep over one of them, and that sweep."""
+    """The images of each worker, its share of a sweep over one of them, and the tables of that sweep."""
 
     ranges: Array
     shares: Array
-    sweep: Sweep
+    tables: Tables
 
 
 def conv2d_max_pool(
@@ -67,7 +71,7 @@ def conv2d_max_pool(
     arrays = seen.reshape(len(x), -1), packed.reshape(-1), start, _images(job, geometry, seen.dtype), *results
     floor = 0.0 if relu else math.nan
     kernels = dense_at(seen.dtype), max_2x2_at(seen.dtype)
-    given = *kernels, *arrays, job.shares, ONE_IMAGE, job.sweep[:7], floor
+    given = *kernels, *arrays, job.shares, ONE_IMAGE, job.tables, floor
     threads.share(_pool_images, len(job.ranges), job.ranges, *given)
     return y, indices
 
@@ -98,16 +102,14 @@ def conv2d_max_pool_grad(
     return conv2d_weight_grad(spread, x, weight.shape, *sizes), bias_grad
 
 
-def _grad_by_image(
-    g: Array, indices: Array, x: Array, weight_shape: Shape, geometry: Geometry
-) -> tuple[Array, Array]:
+def _grad_by_image(g: Array, indices: Array, x: Array, weight_shape: Shape, geometry: Geometry) -> tuple[Array, Array]:
     """Return the gradients by the weight and by the bias, for channels-last arrays."""
     job = _job_for_gw(len(x), geometry, threads.num_threads())
     shape = geometry.groups, math.prod(geometry.kernel) * geometry.c, geometry.o
     totals = buffers.empty((len(job.ranges), math.prod(shape)), x.dtype)
     sums = buffers.empty((len(x), weight_shape[0]), x.dtype)
     arrays = g, indices, x.reshape(len(x), -1), _images(job, geometry, x.dtype), totals, sums
-    given = dense_at(x.dtype), scatter_2x2_at(x.dtype), *arrays, job.shares, ONE_IMAGE, job.sweep[:7]
+    given = dense_at(x.dtype), scatter_2x2_at(x.dtype), *arrays, job.shares, ONE_IMAGE, job.tables
     threads.share(_sum_images, len(job.ranges), job.ranges, *given)
     return patches_last(totals.sum(0).reshape(shape), weight_shape), sums.sum(0)
 
@@ -134,7 +136,7 @@ def _job_for_gw(n: int, geometry: Geometry, n_threads: int) -> Job:
 
 def _job(n: int, geometry: Geometry, sweep: Sweep, n_threads: int) -> Job:
     cut = ranges(n, -(-DENSE.grain // geometry.work), n_threads)
-    return Job(cut, np.array([[[0, 0, 0, 0, geometry.o, 0, len(sweep.terms), 0, EVERY]]] * len(cut)), sweep)
+    return Job(cut, np.array([[[0, 0, 0, 0, geometry.o, 0, len(sweep.terms), 0, EVERY]]] * len(cut)), sweep[:7])
 
 
 def _images(job: Job, geometry: Geometry, dtype: np.dtype[Any]) -> Array:
@@ -144,13 +146,14 @@ def _images(job: Job, geometry: Geometry, dtype: np.dtype[Any]) -> Array:
 
 @njit
 def _pool_images(
-    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, maxima: Address, x: Array, weight: Array, start: Array,
-    images: Array, y: Array, indices: Array, shares: Array, one_image: Array, sweep: Sweep, floor: float,
+    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, maxima: Address, x: Array, weight: Array,
+    start: Array, images: Array, y: Array, indices: Array, shares: Array, one_image: Array, tables: Tables,
+    floor: float,
 ) -> bool:  # fmt: skip
     """Make the worker's images of y: each of the convolution, then its maxima."""
     give(boss, crew)
     image, share = images[worker].reshape(-1), shares[worker]
-    rows, y_rows, steps, b_steps, terms, x_run, b_run = sweep
+    rows, y_rows, steps, b_steps, terms, x_run, b_run = tables
     for n in range(ranges[worker, 0], ranges[worker, 1]):
         call(
             dense, 0, 0, crew, share, x[n], weight, image, start, rows, y_rows, steps, b_steps, terms, x_run, b_run,
@@ -162,13 +165,13 @@ def _pool_images(
 
 @njit
 def _sum_images(
-    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, scatter: Address, g: Array, indices: Array, x: Array,
-    images: Array, totals: Array, sums: Array, shares: Array, one_image: Array, sweep: Sweep,
+    worker: int, boss: int, crew: Array, ranges: Array, dense: Address, scatter: Address, g: Array, indices: Array,
+    x: Array, images: Array, totals: Array, sums: Array, shares: Array, one_image: Array, tables: Tables,
 ) -> bool:  # fmt: skip
     """Set the worker's total to the gradient by the weight of its images, and its sums to theirs by the bias."""
     give(boss, crew)
     image, total, share = images[worker].reshape(-1), totals[worker], shares[worker]
-    rows, y_rows, steps, b_steps, terms, x_run, b_run = sweep
+    rows, y_rows, steps, b_steps, terms, x_run, b_run = tables
     total[:] = 0
     for n in range(ranges[worker, 0], ranges[worker, 1]):
         one = slice(n, n + 1)

@@ -207,5 +207,5 @@ def dot_into(y: Array, x: Array, w: Array, bias: Array | None, scale: Array | No
 @functools.cache
 def dot_at(dtype: np.dtype[Any]) -> Address:
     """Return the address of the loop for arrays of that dtype, by which another kernel calls it."""
-    numbers = [np.empty(0, dtype)] * 5
-    return address_of(_dot, 0, 0, np.empty(0, np.int64), np.empty((0, 0), np.int64), *numbers, 1, 1, -math.inf, math.inf)
+    arrays = np.empty(0, np.int64), np.empty((0, 0), np.int64), *[np.empty(0, dtype)] * 5
+    return address_of(_dot, 0, 0, *arrays, 1, 1, -math.inf, math.inf)

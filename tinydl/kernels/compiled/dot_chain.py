@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ def chain(x: Array, layers: Sequence[Layer]) -> Array:
 
 @functools.lru_cache(maxsize=256)
 def _job(m: int, widths: Shape, dtype: np.dtype[Any], n_threads: int) -> Job:
-    work = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    work = sum(a * b for a, b in pairwise(widths))
     cut = threads.slices(-(-m // ROWS), GRAIN // (ROWS * work) + 1)
     shares = [[[(first * ROWS, min(last * ROWS, m), 0, width)] for width in widths[1:]] for first, last in cut]
     widest = max(widths[1:])

@@ -278,7 +278,8 @@ def _scatter_2x2(
 def scatter_2x2_at(dtype: np.dtype[Any]) -> Address:
     """Return the address of that loop for images of that dtype, by which other kernels call it."""
     images, places = np.empty((0, 0, 0, 0), dtype), np.empty((0, 0, 0, 0), np.int32)
-    return address_of(_scatter_2x2, 0, 0, np.empty(0, np.int64), ONE_IMAGE, images, images, places, np.empty((0, 0), dtype))
+    arrays = images, images, places, np.empty((0, 0), dtype)
+    return address_of(_scatter_2x2, 0, 0, np.empty(0, np.int64), ONE_IMAGE, *arrays)
 
 
 @njit

@@ -181,8 +181,8 @@ def gradients(
 ) -> tuple[Array, Array] | None:
     """Write the gradient by x; return those by the weight, as (9, C, O), and by the bias; None if not all is finite.
 
-    x is (N, H, W, C), weight (9, O, C), and g that of the convolution y (N, H', W', O). Or g and indices (N, h, w, O) are
-    those of maxima of 2×2 places of y; only then is that by the bias added up.
+    x is (N, H, W, C), weight (9, O, C), and g that of the convolution y (N, H', W', O). Or g and indices (N, h, w, O)
+    are those of maxima of 2×2 places of y; only then is that by the bias added up.
     """
     c, o = x.shape[3], g.shape[3]
     planes_w = buffers.scratch("winograd weight", (PLANES, c * o), x.dtype)

@@ -202,7 +202,6 @@ class _TransformWriter(Writer):
                     with builder.if_then(builder.and_(inside[0][i], inside[1][j])):
                         self.store(results[i][j], self._place("y", i, j), 0)
 
-
     def write_add(self) -> None:
         """Add the transform of planes to the places at (row, column) of y that squares above and beside have written.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinydl.kernels.reference.conv import conv2d, conv2d_bias_grad, conv2d_input_grad, conv2d_weight_grad, out_size
 from tinydl.kernels.reference.pool import max_pool2d, max_pool2d_grad
 from tinydl.shapes import QUARTERS, Array, Pair
@@ -18,6 +16,7 @@ def conv2d_max_pool(
 
     Shapes: x (N, C, H, W), weight (O, C/groups, kh, kw), bias (O,) or None -> y and int32 indices (N, O, H'/2, W'/2).
 
+    >>> import numpy as np
     >>> y, indices = conv2d_max_pool(
     ...     np.arange(4.0).reshape(1, 1, 2, 2), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1, True
     ... )
