@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tinydl.cli import build_parser, main
 from tinydl.commands import COMMANDS
 from tinydl.compression import COMPRESSION
 from tinydl.config import RunConfig
+from tinydl.data import SyntheticDigits
 from tinydl.inspection import INSPECTION
 
 SMALL = ["--data", "synthetic", "--limit", "500", "--epochs", "2", "--batch-size", "50", "--model", "lenetish"]
@@ -32,6 +34,12 @@ def same_weights(one, other):
     """Tell whether two runs' best weights are the same bits."""
     a, b = (load_weights(folder / "best.safetensors") for folder in (one, other))
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Draw a fortieth of the digits: all of them take 3 s each time."""
+    monkeypatch.setattr("tinydl.data.catalog.SyntheticDigits", partial(SyntheticDigits, n=1500))
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +61,7 @@ def test_a_run_leaves_everything_it_promises(trained):
         assert (trained / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_train_prints_the_test_accuracy_and_the_place(tmp_path, capsys):
     assert main(["train", "--quiet", *SMALL, "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -62,6 +71,7 @@ def test_train_prints_the_test_accuracy_and_the_place(tmp_path, capsys):
     assert (tmp_path / "lenetish-synthetic-seed0-2" / "config.json").exists()
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_train_takes_the_networks_of_the_literature(tmp_path):
     settings = ["--data", "synthetic", "--limit", "120", "--epochs", "1", "--model", "shufflenet_v2_x0_5"]
     assert main(["train", "--quiet", *settings, "--out", str(tmp_path), "--name", "run"]) == 0
@@ -82,8 +92,6 @@ def test_evaluate_agrees_with_train(trained, capsys):
 
 def test_predict_reads_pictures(trained, tmp_path, capsys):
     from matplotlib.image import imsave
-
-    from tinydl.data import SyntheticDigits
 
     digits = SyntheticDigits(n=20, train=False)
     names = []
@@ -126,6 +134,7 @@ def test_ctrl_c_saves_and_resume_gives_the_same_bits(trained, tmp_path, number):
         ["--schedule", "constant", "--augment", "cutout", "--kernels", "reference"],
     ],
 )
+@pytest.mark.usefixtures("few_digits")
 def test_options(options, tmp_path, capsys):
     from tinydl import kernels
     from tinydl.kernels.threads import num_threads, set_num_threads

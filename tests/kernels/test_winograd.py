@@ -92,7 +92,7 @@ def test_both_gradients_at_once(n, c, o, h, w, padding, dtype, pooled):
 
 def test_blocks_that_end_inside_of_an_image(n_threads):
     """Each worker has several blocks, and an image is more than one."""
-    x, weight, _, g, x_last, g_last = arrays(9, 32, 32, 30, 26, (1, 1))
+    x, weight, _, g, x_last, g_last = arrays(9, 32, 32, 30, 26, (1, 1), "f8")
     sizes = winograd.sizes_of(x_last.shape, g_last.shape, (1, 1))
     assert sizes.block < sizes.each
     assert winograd.pays(9, conv.geometry_of(x.shape, weight.shape, ONE, (1, 1), *PLAIN[1:]), Image(30, 26, 32))

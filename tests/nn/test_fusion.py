@@ -88,6 +88,24 @@ def test_a_chain_of_linear_layers_ends_where_one_does_not_fit(calls):
         assert mixed.shape == (2, 3)
 
 
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x.data
+
+
+class Second(nn.Module):
+    def forward(self, pair):
+        return pair[1]
+
+
+def test_between_modules_may_be_anything():
+    model = nn.Sequential(Pair(), Second(), nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    x = np.ones((4, 3), np.float32)
+    wanted = model(Tensor(x))
+    with tinydl.no_grad():
+        np.testing.assert_allclose(model(Tensor(x)).data, wanted.data, rtol=1e-6)
+
+
 def small_networks():
     return {
         "relu": [nn.Conv2d(2, 5, 3), nn.ReLU(), nn.MaxPool2d(2)],

@@ -271,13 +271,13 @@ def _fits(group: Group, x: Tensor) -> bool:
     return plain and x.ndim == 4 and (norm is None or norm.num_features == layer.out_channels)
 
 
-def _linear_chain(found: Sequence[tuple[Group | None, Sequence[Module]]], i: int, x: Tensor) -> list[Group]:
+def _linear_chain(found: Sequence[tuple[Group | None, Sequence[Module]]], i: int, x: Any) -> list[Group]:
     """Return the linear layers from group number `i` on that one kernel can do: none if they are not two, or watched.
 
     Each takes what the one before it gives; behind a curve a chain ends.
     """
     chain: list[Group] = []
-    if mode.watched or x.ndim != 2 or x.dtype.kind != "f":
+    if mode.watched or not isinstance(x, Tensor) or x.ndim != 2 or x.dtype.kind != "f":
         return chain
     width, dtype = x.shape[1], x.dtype
     for group, _ in found[i:]:
