@@ -21,6 +21,7 @@ __all__ = ["erf", "exp_negative", "expm1_negative", "log1p_unit"]
 TINY = 2.0**-40  # lost beside 1 in single precision, kept in double
 LOG_2_HIGH = 355 / 512  # of 9 bits, so that n·LOG_2_HIGH is exact (Cody & Waite 1980)
 LOG_2_LOW = -2.1219444005469058277e-4  # log 2 − 355/512, to more digits than double precision has for log 2
+INVERSE_FACTORIALS = tuple(1 / math.factorial(k) for k in range(14))
 SERIES = tuple(ERF_SERIES)
 POLYNOMIAL = tuple(ERFC_POLYNOMIAL)
 
@@ -43,15 +44,15 @@ def expm1_negative(T: Any, x: Any) -> Any:
 def _split(T: Any, x: Any) -> Any:
     """Return s = 2ⁿ and m with eˣ = s·(1 + m): m = e^r − 1, where x = n·log 2 + r and |r| ≤ log 2 / 2.
 
-    e^r − 1 = r·(1 + r/2·(1 + r/3·(1 + …))), Taylor's series with as many terms as T has use for.
+    e^r − 1 = r·(1 + r·(1/2! + r·(1/3! + …))), Taylor's series with as many terms as T has use for.
     """
     single = T(1) + T(TINY) == T(1)
     lowest = T(-87) if single else T(-708)
     n, s = _power_of_two(T, (x if x > lowest else lowest) * T(1 / math.log(2)))  # a NaN must not become an integer
     r = (lowest if x < lowest else x) - n * T(LOG_2_HIGH) - n * T(LOG_2_LOW)
-    series = T(1)
-    for k in range(7 if single else 13, 1, -1):
-        series = T(1) + r * T(1 / k) * series
+    series = T(0)
+    for k in range(7 if single else 13, 0, -1):
+        series = T(INVERSE_FACTORIALS[k]) + r * series
     return T(0) if x < lowest else s, r * series
 
 
