@@ -84,15 +84,15 @@ class _BatchNorm(_Norm):
             raise ValueError(
                 f"{type(self).__name__}: input needs {' or '.join(map(str, self.axes))} axes, got shape {shape}"
             )
+        running, learned = (self.running_mean, self.running_var), (self.weight, self.bias)
         if self.num_batches_tracked is None:
-            return ops.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps, relu)
+            return ops.batch_norm(input, None, None, *learned, True, 0.0, self.eps, relu)
+        if not self.training:
+            return ops.batch_norm(input, *running, *learned, False, 0.0, self.eps, relu)
         seen = int(self.num_batches_tracked.item()) + 1
         momentum = 1.0 / seen if self.momentum is None else self.momentum
-        y = ops.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps, relu
-        )
-        if self.training:
-            self.num_batches_tracked.fill_(seen)
+        y = ops.batch_norm(input, *running, *learned, True, momentum, self.eps, relu)
+        self.num_batches_tracked.fill_(seen)
         return y
 
     def extra_repr(self) -> str:

@@ -24,7 +24,8 @@ from tinydl.shapes import Array
 __all__: list[str] = []
 
 TAPS, PIXELS = 3, 8
-"""Eight sums in flight hide the latency of adding."""
+"""Sixteen sums in flight, of the outer taps and of the middle one, hide the latency of adding: with eight, 16 → 16
+channels took 3 % longer."""
 
 BASES, STRIDES = (0, 3, 5), (0, 1, 2, 4, 8)
 """Each pixel of x is found as one of a few pointers plus one of a few distances: ten pointers would not fit into the
@@ -41,7 +42,8 @@ class _SlideWriter(Writer):
         row, channels = values["row"], values["channels"]
         (x_place, self.pitch), (y_place, y_pitch) = (self._spaced(table, row) for table in ("rows", "y_rows"))
         start = self.load(self.address("start", values["start_at"]), 0)
-        sums = [self.variable(start) for _ in range(PIXELS)]
+        zeros = self.vector([0.0] * self.lanes)
+        sums = [[self.variable(some) for _ in range(PIXELS)] for some in (start, zeros)]
         tap = builder.mul(channels, values["b_run"])
         self.tap = builder.mul(tap, values["direction"])
         backward = builder.icmp_signed("<", values["direction"], INT64(0))  # then the last tap sees the first pixel
@@ -55,16 +57,17 @@ class _SlideWriter(Writer):
             bases = [self.variable(builder.ptrtoint(place, INT64)) for place in places]
             with cgutils.for_range(builder, channels):
                 self._add(bases, b_row, sums, dense)
-        for p, total in enumerate(sums):
+        for p, parts in enumerate(zip(*sums, strict=True)):
             y = self.address("y", values["y_at"], y_place, builder.mul(y_pitch, INT64(p)))
-            self.store(self.clamp(builder.load(total), self.splat(values["low"]), self.splat(values["high"])), y, 0)
+            total = builder.fadd(*map(builder.load, parts))
+            self.store(self.clamp(total, self.splat(values["low"]), self.splat(values["high"])), y, 0)
 
     def _spaced(self, table: str, row: Any) -> tuple[Any, Any]:
         """Return the place of a pixel, and how far its neighbour is."""
         place = self.entry(table, row)
         return place, self.builder.sub(self.entry(table, self.builder.add(row, INT64(1))), place)
 
-    def _add(self, bases: list[Any], b_row: Any, sums: list[Any], dense: bool) -> None:
+    def _add(self, bases: list[Any], b_row: Any, sums: list[list[Any]], dense: bool) -> None:
         """Add the products of one channel, and move on to the next."""
         builder, row = self.builder, self.builder.load(b_row)
         weights = [self.load(builder.gep(row, [builder.mul(self.tap, INT64(t))]), 0) for t in range(TAPS)]
@@ -78,7 +81,7 @@ class _SlideWriter(Writer):
             for t in range(TAPS):
                 if 0 <= q - t < PIXELS:
                     product = builder.fmul(seen, weights[t], flags=["contract"])
-                    total = sums[q - t]
+                    total = sums[t % 2][q - t]
                     builder.store(builder.fadd(builder.load(total), product, flags=["contract"]), total)
         for base, number in zip(bases, here, strict=True):
             builder.store(self.opaque(builder.add(number, INT64(size))), base)
