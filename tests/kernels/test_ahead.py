@@ -97,14 +97,15 @@ def test_what_the_second_process_has_begun_is_waited_for(tmp_path: Path) -> None
 def test_nobody_waits_for_a_process_that_has_ended_or_takes_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark, patience = tmp_path / "mark", 0.2
-    for process in (sleeping(0), sleeping(60)):
+    mark, ended, slow = tmp_path / "mark", sleeping(0), sleeping(60)
+    ended.wait()
+    for process, patience in ((ended, 60), (slow, 0.2)):
         mark.write_text(str(process.pid))
-        monkeypatch.setattr(ahead, "PATIENCE", patience if process.poll() is None else 60)
+        monkeypatch.setattr(ahead, "PATIENCE", patience)
         before = time.monotonic()
         assert ahead.wait_for(process, mark)
         assert time.monotonic() < before + 30
-        ahead._end(process)
+    ahead._end(slow)
 
 
 BEGIN = """
