@@ -12,6 +12,7 @@ from tinydl.shapes import QUARTERS
 
 winograd = pytest.importorskip("tinydl.kernels.compiled.winograd")
 winograd_grad = pytest.importorskip("tinydl.kernels.compiled.winograd_grad")
+numba = pytest.importorskip("numba")
 conv = pytest.importorskip("tinydl.kernels.compiled.conv")
 tile = pytest.importorskip("tinydl.kernels.compiled.winograd_tile")
 
@@ -28,9 +29,9 @@ def arrays(n, c, o, h, w, padding, dtype="f4", seed=0):
     return x, weight, bias, g, *last
 
 
-def agree(found, wanted):
-    """Compare results whose sums have some hundred terms, in which the largest numbers are about ten."""
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=5e4 * np.finfo(wanted.dtype).eps * 0.1)
+def agree(found, wanted, longer=1):
+    """Compare results whose sums have some hundred terms, or are so much longer, with numbers of about ten at most."""
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=longer * 5e3 * np.finfo(wanted.dtype).eps)
 
 
 def by_taps(weight):
@@ -86,7 +87,7 @@ def test_both_gradients_at_once(n, c, o, h, w, padding, dtype, pooled):
     geometry = ONE, padding, *PLAIN[1:]
     agree(gx.transpose(0, 3, 1, 2), reference.conv2d_input_grad(g, weight, x.shape, *geometry))
     wanted = reference.conv2d_weight_grad(g, x, weight.shape, *geometry)
-    agree(gw.reshape(3, 3, c, o).transpose(3, 2, 0, 1), wanted)
+    agree(gw.reshape(3, 3, c, o).transpose(3, 2, 0, 1), wanted, 5)
     agree(gb, reference.conv2d_bias_grad(g) if pooled else np.zeros(o))
 
 
@@ -98,7 +99,7 @@ def test_blocks_that_end_inside_of_an_image(n_threads):
     assert winograd.pays(9, conv.geometry_of(x.shape, weight.shape, ONE, (1, 1), *PLAIN[1:]), Image(30, 26, 32))
     found = conv.conv2d_gradients(g, x, weight, ONE, (1, 1), *PLAIN[1:])
     for ours, wanted in zip(found, reference.conv2d_gradients(g, x, weight, ONE, (1, 1), *PLAIN[1:]), strict=True):
-        agree(ours, wanted)
+        agree(ours, wanted, 50)
 
 
 def test_several_blocks_and_threads_give_the_same(n_threads):
@@ -154,6 +155,8 @@ def test_the_matrices_are_the_textbooks_and_its_points_round_worse():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 def test_what_is_not_finite_reaches_all_it_should_and_no_more(value):
+    if value == 3e38 and numba.config.DISABLE_JIT:
+        pytest.skip("whether a sum of two such numbers overflows depends on the order, which is another one")
     x, weight, bias, g, *_ = arrays(8, 64, 32, 17, 16, (1, 1))
     geometry = ONE, (1, 1), *PLAIN[1:]
     assert winograd.pays(8, conv.geometry_of(x.shape, weight.shape, *geometry), Image(17, 16, 32))
@@ -257,7 +260,6 @@ def test_adding_to_what_squares_see_in_python(row, column, above, beside):
 
 def run_compiled(intrinsic):
     """Return an intrinsic as a function of Python."""
-    numba = pytest.importorskip("numba")
     return numba.njit(lambda *args: intrinsic(*args))
 
 

@@ -145,8 +145,9 @@ def _in_python(
 ) -> None:  # fmt: skip
     """Compute what a tile computes, in NumPy: for kernels that run interpreted."""
     rows, columns = slice(row, min(row + ROWS, row_end)), slice(column, min(column + COLUMNS, column_end))
-    some = y.reshape(-1, width)[rows, columns]
-    product = x.reshape(-1, length)[rows, k:k_end] @ w.reshape(-1, length)[columns, k:k_end].T
+    some = y[: row_end * width].reshape(row_end, width)[rows, columns]  # there may be room behind the last row
+    given = x[: row_end * length].reshape(row_end, length)[rows, k:k_end]
+    product = given @ w[: column_end * length].reshape(column_end, length)[columns, k:k_end].T
     some[...] = np.clip((some if accumulate else start[columns]) + scale[columns] * product, low, high)
 
 
