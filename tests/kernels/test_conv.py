@@ -187,8 +187,34 @@ DEEP = [
 """Sums so long that they are made in pieces, which must end where the channels of a tap do, or divide them."""
 
 
-@pytest.mark.parametrize("case", [*LARGE, *SLIDING, *DEEP], ids=str)
-def test_large_ones_agree_with_the_reference(compiled: ModuleType, case: Case, n_threads: int) -> None:
+FEW_PIXELS = [
+    Case(1, 1, 200, 130, (7, 7), (3, 3), (1, 1), (1, 1)),
+    Case(2, 1, 256, 33, (5, 6), (2, 3), (2, 1), (0, 2), (2, 1)),
+    Case(1, 1, 300, 20, (9, 9), (1, 1), (2, 2)),
+    Case(3, 1, 192, 7, (4, 5), (1, 1)),
+]
+"""Few pixels beside their channels: dot products of patches."""
+
+
+@pytest.mark.parametrize("case", FEW_PIXELS, ids=str)
+def test_few_pixels_are_dot_products(compiled: ModuleType, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    dot = compiled.dot_into
+    monkeypatch.setattr(compiled, "dot_into", lambda *args: ran.append(True) or dot(*args))
+    x, weight, bias, _ = case.arrays()
+    scale = np.linspace(0.5, 2, len(weight)).astype(x.dtype)
+    for more in ((), (scale, -3.0, 3.0)):
+        got, want = (conv.conv2d(x, weight, bias, *case.geometry, *more) for conv in (compiled, reference))
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-3)
+    assert ran == [True, True]
+
+
+@pytest.mark.parametrize("case", [*LARGE, *SLIDING, *DEEP, *FEW_PIXELS], ids=str)
+def test_large_ones_agree_with_the_reference(
+    compiled: ModuleType, case: Case, n_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if case in DEEP:
+        monkeypatch.setattr(compiled, "SHORT", 0)
     x, weight, bias, g = case.arrays()
     results = [
         (

@@ -11,7 +11,7 @@ from tinydl.kernels import buffers, threads
 from tinydl.kernels.compiled import depthwise, lowering, winograd, winograd_grad
 from tinydl.kernels.compiled.dot import dot_into
 from tinydl.kernels.compiled.geometry import Geometry, Image
-from tinydl.kernels.compiled.layout import channels_last, patches_first, patches_last, taps_first
+from tinydl.kernels.compiled.layout import channels_last, patch_rows, patches_first, patches_last, taps_first
 from tinydl.kernels.compiled.memory import filled
 from tinydl.kernels.compiled.sums import image_sums
 from tinydl.kernels.compiled.sweep import DENSE
@@ -19,7 +19,8 @@ from tinydl.kernels.reference.conv import out_size
 from tinydl.shapes import Array, Pair, Shape
 
 DEEP, SHORT = 192, 0.55
-"""Channels from which on, and pixels a channel up to which, a pointwise convolution is done by dot products."""
+"""Channels from which on, and pixels a channel up to which, a convolution is done by dot products: 512 → 512, 3×3, of one
+image of 7×7 takes 1.4 ms in the place of 3.6."""
 
 MANY = 512
 """Pixels from which on the weights are copied for their alignment alone: for 512 pixels, 728 channels take 2.6 ms
@@ -44,13 +45,9 @@ def conv2d(
     if _is_depthwise(weight.shape, groups):
         return depthwise.depthwise_conv2d(x, weight, bias, stride, padding, dilation, scale, low, high)
     seen = channels_last(x)
-    if groups == 1 and (stride, padding, weight.shape[2:]) == ((1, 1), (0, 0), (1, 1)) and _is_short(seen.shape):
-        n, h, w, c = seen.shape
-        y = buffers.empty_nhwc(n, len(weight), h, w, seen.dtype)
-        rows, columns = seen.reshape(-1, c), weight.reshape(len(weight), c)
-        dot_into(y.transpose(0, 2, 3, 1).reshape(-1), rows, columns, bias, scale, low, high)
-        return y
     geometry = geometry_of(x.shape, weight.shape, stride, padding, dilation, groups)
+    if groups == 1 and _is_short((len(x), *geometry.y[:2], x.shape[1])):
+        return _by_dot_products(seen, weight, bias, geometry, scale, low, high)
     y = buffers.empty_nhwc(len(x), len(weight), *geometry.y[:2], seen.dtype)
     start = filled(len(weight), 0, seen.dtype) if bias is None else np.array(bias, seen.dtype)
     by_winograd = winograd.pays(len(x), geometry, geometry.y)
@@ -152,6 +149,18 @@ def _is_short(shape: Shape) -> bool:
     """
     n, h, w, c = shape
     return n * h * w == 1 or (c >= DEEP and n * h * w <= SHORT * c)
+
+
+def _by_dot_products(
+    x: Array, weight: Array, bias: Array | None, geometry: Geometry, scale: Array | None, low: float, high: float
+) -> Array:
+    """Return the convolution as patches by weights as they lie."""
+    kernel, stride, padding, y_size = geometry.kernel, geometry.stride, geometry.padding, geometry.y[:2]
+    y = buffers.empty_nhwc(len(x), len(weight), *y_size, x.dtype)
+    pointwise = (kernel, stride, padding) == ((1, 1), (1, 1), (0, 0))
+    rows = x.reshape(-1, x.shape[3]) if pointwise else patch_rows(x, *geometry[2:6], y_size)
+    dot_into(y.transpose(0, 2, 3, 1).reshape(-1), rows, weight.reshape(len(weight), -1), bias, scale, low, high)
+    return y
 
 
 def _is_depthwise(weight_shape: Shape, groups: int) -> bool:

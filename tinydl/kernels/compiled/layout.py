@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import buffers, threads
-from tinydl.kernels.compiled.memory import FLOATS, filled, plain
+from tinydl.kernels.compiled.crew import give, wait
+from tinydl.kernels.compiled.jit import njit
+from tinydl.kernels.compiled.memory import FLOATS, filled, plain, ranges_of
 from tinydl.kernels.compiled.rows import copy_pixels, interleave, rows_of
 from tinydl.kernels.compiled.tile import VECTOR_BYTES
 from tinydl.kernels.compiled.transpose import transpose
-from tinydl.shapes import Array, Shape
+from tinydl.shapes import Array, Pair, Shape
 
 __all__: list[str] = []
 
@@ -72,6 +74,38 @@ def patches_first(
     given = plain(weight, dtype).reshape(-1), packed.reshape(-1), _by_tap(c, taps, row), factors
     threads.share(transpose, len(ranges), ranges, *given, groups, row * c * taps, 1, 0, o, c * taps)
     return packed
+
+
+def patch_rows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, y_size: Pair) -> Array:
+    """Return the patches of x (N, H, W, C) as (N·H'·W', C·kh·kw), in the order of a weight's rows, in working space."""
+    n, c, taps = len(x), x.shape[3], kernel[0] * kernel[1]
+    rows = buffers.scratch("patches", (n * y_size[0] * y_size[1], c, taps), x.dtype)
+    shares = ranges_of(len(rows), rows.size)
+    threads.share(_patch_rows, len(shares), shares, x, rows, kernel, stride, padding, dilation, y_size)
+    return rows.reshape(len(rows), c * taps)
+
+
+@njit
+def _patch_rows(
+    worker: int, boss: int, crew: Array, shares: Array, x: Array, rows: Array, kernel: Pair, stride: Pair,
+    padding: Pair, dilation: Pair, y_size: Pair,
+) -> bool:  # fmt: skip
+    """Write the worker's patches; 0 for what lies outside of an image."""
+    give(boss, crew)
+    (height, width), T = y_size, x.dtype.type
+    for place in range(shares[worker, 0], shares[worker, 1]):
+        n, i, j = place // (height * width), place // width % height, place % width
+        for tap in range(kernel[0] * kernel[1]):
+            row = i * stride[0] + tap // kernel[1] * dilation[0] - padding[0]
+            column = j * stride[1] + tap % kernel[1] * dilation[1] - padding[1]
+            inside = 0 <= row < x.shape[1] and 0 <= column < x.shape[2]
+            if inside:
+                for c in range(x.shape[3]):
+                    rows[place, c, tap] = x[n, row, column, c]
+            else:
+                for c in range(x.shape[3]):
+                    rows[place, c, tap] = T(0)
+    return wait(boss, crew)
 
 
 @functools.lru_cache(maxsize=256)
