@@ -230,12 +230,14 @@ def test_large_ones_agree_with_the_reference(
         np.testing.assert_allclose(got, want, rtol=0, atol=case.tolerance)
 
 
-@pytest.mark.parametrize("name", ["conv2d", "conv2d_input_grad"])
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_input_grad", "conv2d_gradients"])
 def test_results_are_channels_last_and_own_their_memory(compiled: ModuleType, name: str) -> None:
-    for case in (LARGE[3], LARGE[-1]):
+    for case in (LARGE[3], LARGE[-1], Case(8, 1, 32, 32, (20, 20), (3, 3), padding=(1, 1))):
         x, weight, bias, g = case.arrays()
         if name == "conv2d":
             result = compiled.conv2d(x, weight, bias, *case.geometry)
+        elif name == "conv2d_gradients":
+            result, _ = compiled.conv2d_gradients(g, x, weight, *case.geometry)
         else:
             result = compiled.conv2d_input_grad(g, weight, case.x_shape, *case.geometry)
         assert result.transpose(0, 2, 3, 1).flags.c_contiguous

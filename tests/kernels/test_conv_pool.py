@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydl.kernels import threads
+from tinydl.kernels import buffers, threads
 from tinydl.kernels.reference import conv_pool as reference
 from tinydl.shapes import conv_output_size
 
@@ -96,6 +96,17 @@ def by_image(case, n_threads=2):
     n, c, o, kernel, size, groups, padding = LARGE[case]
     geometry = compiled.geometry_of((n, c, *size), (o, c // groups, *kernel), ONE, padding, ONE, groups)
     return compiled._by_image(n, geometry, c // groups, n_threads)
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_results_own_their_memory(case):
+    n, c, o, kernel, size, groups, padding = LARGE[case]
+    x, weight, bias = arrays(n, c, o, kernel, size, groups)
+    y, indices = compiled.conv2d_max_pool(x, weight, bias, ONE, padding, ONE, groups, True)
+    gx, *_ = compiled.conv2d_max_pool_grad(y, indices, x, weight, True, ONE, padding, ONE, groups)
+    for images in (y, indices, gx):
+        assert buffers.is_fresh(images)
+        assert images.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def test_which_go_image_by_image():

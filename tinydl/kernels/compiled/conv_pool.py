@@ -28,7 +28,7 @@ from tinydl.kernels.compiled.geometry import CACHE, Geometry
 from tinydl.kernels.compiled.jit import njit
 from tinydl.kernels.compiled.layout import channels_last, patches_first, patches_last
 from tinydl.kernels.compiled.lowering import EVERY
-from tinydl.kernels.compiled.memory import filled, ranges
+from tinydl.kernels.compiled.memory import filled, plain, ranges
 from tinydl.kernels.compiled.plan import Sweep
 from tinydl.kernels.compiled.pointers import Address, call
 from tinydl.kernels.compiled.pool import ONE_IMAGE, max_2x2_at, max_pool2d, max_pool2d_grad, scatter_2x2_at
@@ -64,7 +64,7 @@ def conv2d_max_pool(
         return max_pool2d(y, *QUARTERS, size, relu)
     seen = channels_last(x)
     packed = patches_first(weight, groups, seen.dtype, aligned=True)
-    start = filled(len(weight), 0, seen.dtype) if bias is None else np.array(bias, seen.dtype)
+    start = filled(len(weight), 0, seen.dtype) if bias is None else plain(bias, seen.dtype)
     job = _job_for_y(len(x), geometry._replace(weight_row=packed.shape[-1]), threads.num_threads())
     y, indices = (buffers.empty_nhwc(len(x), len(weight), *size, dtype) for dtype in (seen.dtype, np.int32))
     results = y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
