@@ -19,8 +19,8 @@ from tinydl.kernels.reference.conv import out_size
 from tinydl.shapes import Array, Pair, Shape
 
 DEEP, SHORT = 192, 0.55
-"""Channels from which on, and pixels a channel up to which, a convolution is done by dot products: 3×3 of 512 channels for
-one image of 7×7 take 1.4 ms in the place of 3.6."""
+"""Channels from which on, and pixels a channel up to which, a convolution is done by dot products: 3×3 of 512 channels
+for one image of 7×7 take 1.4 ms in the place of 3.6."""
 
 MANY = 512
 """Pixels from which on the weights are copied for their alignment alone: for 512 pixels, 728 channels take 2.6 ms
