@@ -36,10 +36,9 @@ SAME = (1, 1), (1, 1), (1, 1), 1
 
 TASKS = (
     Task(ALWAYS, lambda: optim.adam_step(ROW.copy(), ROW, ROW.copy(), ROW.copy(), 0.01, 0.9, 0.9, 1e-8, 0.0, False, 1)),
+    Task(ALWAYS, lambda: _cross_entropy()),
     Task("pool._max*", lambda: conv.conv2d_gradients(WIDE, WIDE, np.ones((64, 64, 3, 3), np.float32), *SAME)),
     Task("conv_pool.*", lambda: conv_pool.conv2d_max_pool_grad(HALF, PLACES, X, THREE, False, *SAME)),
-    Task(ALWAYS, lambda: softmax.cross_entropy(LOGITS, LABELS, None, -100, 0.0)),
-    Task(ALWAYS, lambda: softmax.cross_entropy_grad(LOGITS[:, 0], LOGITS, LABELS, None, -100, 0.0)),
     Task(ALWAYS, lambda: conv.conv2d_bias_grad(X)),
     Task("sweep.*", lambda: linear.linear(np.ones((64, 576), np.float32), np.ones((64, 576), np.float32), None)),
     Task("winograd._convolve*", lambda: conv.conv2d_gradients(WIDE, WIDE, np.ones((64, 64, 3, 3), np.float32), *SAME)),
@@ -53,6 +52,12 @@ TASKS = (
 Networks of convolutions (sweep.py) end with a linear layer, those with max pooling have wide 3×3 convolutions, too, and
 those with batch norm end with a mean over all pixels.
 """
+
+
+def _cross_entropy() -> None:
+    """Compile both ways in one process, for they have formulas in common."""
+    softmax.cross_entropy(LOGITS, LABELS, None, -100, 0.0)
+    softmax.cross_entropy_grad(LOGITS[:, 0], LOGITS, LABELS, None, -100, 0.0)
 
 
 def compile_all() -> None:
