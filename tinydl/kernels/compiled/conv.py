@@ -123,10 +123,11 @@ def winograd_gradients(
         return None
     seen, given = channels_last(x), channels_last(g)
     packed = taps_first(weight, 1, seen.dtype).reshape(9, len(weight), -1)
-    gx = buffers.empty_nhwc(*x.shape, seen.dtype)
+    n, c, h, w = x.shape
+    gx = buffers.empty_nhwc(n, c, h, w, seen.dtype)
     places = None if indices is None else channels_last(indices)
     result = gx.transpose(0, 2, 3, 1)
-    found = winograd_grad.gradients(given, places, seen, packed, (len(x), *geometry.y), geometry.padding, result)
+    found = winograd_grad.gradients(given, places, seen, packed, (n, *geometry.y), geometry.padding, result)
     if found is None:
         return None
     gw, gb = found
