@@ -34,9 +34,16 @@ HALF, PLACES, THREE = X[:, :, ::2, ::2], np.zeros((8, 32, 4, 4), np.int32), np.o
 SAME = (1, 1), (1, 1), (1, 1), 1
 """Stride, padding, dilation and groups."""
 
+
+def _cross_entropy() -> None:
+    """Compile both ways in one process, for they have formulas in common."""
+    softmax.cross_entropy(LOGITS, LABELS, None, -100, 0.0)
+    softmax.cross_entropy_grad(LOGITS[:, 0], LOGITS, LABELS, None, -100, 0.0)
+
+
 TASKS = (
     Task(ALWAYS, lambda: optim.adam_step(ROW.copy(), ROW, ROW.copy(), ROW.copy(), 0.01, 0.9, 0.9, 1e-8, 0.0, False, 1)),
-    Task(ALWAYS, lambda: _cross_entropy()),
+    Task(ALWAYS, _cross_entropy),
     Task("pool._max*", lambda: conv.conv2d_gradients(WIDE, WIDE, np.ones((64, 64, 3, 3), np.float32), *SAME)),
     Task("conv_pool.*", lambda: conv_pool.conv2d_max_pool_grad(HALF, PLACES, X, THREE, False, *SAME)),
     Task(ALWAYS, lambda: conv.conv2d_bias_grad(X)),
@@ -52,12 +59,6 @@ TASKS = (
 Networks of convolutions (sweep.py) end with a linear layer, those with max pooling have wide 3×3 convolutions, too, and
 those with batch norm end with a mean over all pixels.
 """
-
-
-def _cross_entropy() -> None:
-    """Compile both ways in one process, for they have formulas in common."""
-    softmax.cross_entropy(LOGITS, LABELS, None, -100, 0.0)
-    softmax.cross_entropy_grad(LOGITS[:, 0], LOGITS, LABELS, None, -100, 0.0)
 
 
 def compile_all() -> None:
