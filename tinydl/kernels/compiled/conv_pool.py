@@ -65,7 +65,7 @@ def conv2d_max_pool(
     seen = channels_last(x)
     packed = patches_first(weight, groups, seen.dtype, aligned=True)
     start = filled(len(weight), 0, seen.dtype) if bias is None else plain(bias, seen.dtype)
-    job = _job_for_y(len(x), geometry._replace(weight_row=packed.shape[-1]), threads.num_threads())
+    job = _job_for_y(len(x), geometry, packed.shape[-1], threads.num_threads())
     y, indices = (buffers.empty_nhwc(len(x), len(weight), *size, dtype) for dtype in (seen.dtype, np.int32))
     results = y.transpose(0, 2, 3, 1), indices.transpose(0, 2, 3, 1)
     arrays = seen.reshape(len(x), -1), packed.reshape(-1), start, _images(job, geometry, seen.dtype), *results
@@ -125,8 +125,8 @@ def _by_image(n: int, geometry: Geometry, c: int, n_threads: int) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _job_for_y(n: int, geometry: Geometry, n_threads: int) -> Job:
-    return _job(n, geometry, plan.for_y(1, geometry)[0], n_threads)
+def _job_for_y(n: int, geometry: Geometry, weight_row: int, n_threads: int) -> Job:
+    return _job(n, geometry, plan.for_y(1, geometry._replace(weight_row=weight_row))[0], n_threads)
 
 
 @functools.lru_cache(maxsize=256)

@@ -190,8 +190,8 @@ def gradients(
     multiply(WEIGHT, weight.reshape(9, -1), planes_w)
     job = _job(x.shape, y_shape, padding, x.dtype, threads.num_threads(), True)
     n = len(job.ranges)
-    totals, sums = buffers.empty((n, PLANES * c * o), x.dtype), np.zeros((len(g), o), x.dtype)
     places = np.empty((0, 0, 0, 0), np.int32) if indices is None else indices
+    totals, sums = buffers.empty((n, PLANES * c * o), x.dtype), np.zeros((len(places), o), x.dtype)
     space = buffers.scratch("winograd", (n, job.space + math.prod(y_shape[1:])), x.dtype)
     given = x.reshape(-1), g, places, ONE_IMAGE, planes_w.reshape(-1), gx.reshape(-1), totals, sums, space
     spoilt = np.zeros(n, np.int64)
