@@ -26,7 +26,8 @@ class Process:
 
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("TINYDL_COMPILE_AHEAD", raising=False)
+    for name in ("TINYDL_COMPILE_AHEAD", "NUMBA_DISABLE_JIT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(ahead, "num_threads", lambda: 2)
     monkeypatch.setattr(ahead.subprocess, "Popen", Process)
     monkeypatch.setattr(ahead.atexit, "register", lambda *_: None)
@@ -47,11 +48,13 @@ def test_it_starts_once_for_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ready")
-@pytest.mark.parametrize("case", ["off", "no folder", "one thread", "Python in a program", "nothing to write"])
+@pytest.mark.parametrize("case", ["off", "interpreted", "no folder", "one thread", "in a program", "nothing to write"])
 def test_it_does_not_start(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder: Path | None = tmp_path
     if case == "off":
         monkeypatch.setenv("TINYDL_COMPILE_AHEAD", "0")
+    elif case == "interpreted":
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     elif case == "no folder":
         folder = None
     elif case == "one thread":
@@ -112,22 +115,22 @@ BEGIN = """
 import sys
 from pathlib import Path
 import numpy as np
-from tinydl.kernels.compiled import ahead, jit
+from tinydl.kernels.compiled import folder, jit
 
 @jit.njit
 def double(x):
     return 2 * x[0]
 
-folder, seen = jit.cache_folder(), []
+kept, seen = folder.cache_folder(), []
 compile = double._compiler.compile
 def watched(*args, **options):
-    seen.extend(path.read_text() for path in folder.rglob("*double*") if path.suffix[1:].isdecimal())
+    seen.extend(path.read_text() for path in kept.rglob("*double*") if path.suffix[1:].isdecimal())
     return compile(*args, **options)
 double._compiler.compile = watched
 assert double(np.ones(1)) == 2
 import os
 assert seen == [str(os.getpid())], seen
-assert not [path for path in folder.rglob("*double*") if path.suffix[1:].isdecimal()]
+assert not [path for path in kept.rglob("*double*") if path.suffix[1:].isdecimal()]
 print("marked")
 """
 
@@ -199,6 +202,6 @@ def test_what_is_seen_to_be_needed_comes_before_the_rest(tmp_path: Path, monkeyp
         task("loss", last_first.ALWAYS, leaves="compiled/b.kernel-1.nbi"), task("rest", "a.*"),
     )  # fmt: skip
     monkeypatch.setattr(last_first, "TASKS", tasks)
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(last_first, "cache_folder", lambda: tmp_path)
     last_first.compile_all()
     assert done == ["loss", "gradient of b", "gradient of a", "rest"]

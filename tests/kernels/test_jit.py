@@ -21,19 +21,19 @@ SCRIPT = """
 import inspect, json, sys, warnings
 import numpy as np
 warnings.simplefilter("error")
-from tinydl.kernels.compiled import elementwise, jit, optim
+from tinydl.kernels.compiled import elementwise, folder, jit, optim
 y = elementwise.sigmoid(np.array([-1, 0, 1], np.float32))
 optim.ema_step(y, y, 0.5)
 loop = inspect.getclosurevars(elementwise.sigmoid).nonlocals["compiled"]
 stats = [kernel.stats for kernel in (loop, optim._ema)] if hasattr(loop, "stats") else []
 print(json.dumps({
     "y": y.tolist(),
-    "folder": str(jit.cache_folder()),
+    "folder": str(folder.cache_folder()),
     "hits": [sum(s.cache_hits.values()) for s in stats],
     "misses": [sum(s.cache_misses.values()) for s in stats],
     "users": jit.numba.config.CACHE_DIR,
     "compiler": "numba.np.npyimpl" in sys.modules,
-    "new": jit.njit(lambda a: np.sqrt(a).sum())(np.full(3, 4.0)),
+    "new": jit.njit(lambda a: np.sqrt(a[0]) + a.sum())(np.full(3, 4.0)),
 }))
 """
 
@@ -45,7 +45,7 @@ def run(root: Path = ROOT, **environment: str | None) -> dict[str, object]:
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=defined, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["new"] == 6.0
+    assert result["new"] == 14.0
     assert result["y"] == pytest.approx([0.26894143, 0.5, 0.7310586], rel=1e-6)
     return result
 
@@ -92,28 +92,6 @@ def test_where_nothing_can_be_written_kernels_are_compiled_each_time(tmp_path: P
     found = run(TINYDL_CACHE=nowhere, HOME=nowhere, XDG_CACHE_HOME=nowhere, LOCALAPPDATA=None, TMPDIR=str(tmp_path))
     assert Path(str(found["folder"])).is_relative_to(tmp_path)
     assert "tinydl-" in str(found["folder"])
-
-
-def test_without_any_folder_kernels_still_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jit, "_cache_roots", lambda: iter([tmp_path / "file"]))
-    (tmp_path / "file").touch()
-    jit.cache_folder.cache_clear()
-    try:
-        assert jit.cache_folder() is None
-        assert jit.njit(lambda x: x + 1)(2.0) == 3
-    finally:
-        jit.cache_folder.cache_clear()
-
-
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owner here")
-def test_a_temporary_folder_that_somebody_else_made_is_not_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: str(tmp_path))
-    stranger = os.getuid() + 1
-    monkeypatch.setattr(os, "getuid", lambda: stranger)
-    (tmp_path / f"tinydl-{stranger}").mkdir()
-    assert not [root for root in jit._cache_roots() if root.is_relative_to(tmp_path)]
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,14 @@ PATIENCE, POLL = 3.0, 0.005
 
 @functools.cache
 def begin(folder: Path | None) -> subprocess.Popen[bytes] | None:
-    """Start the second process, the first time that somebody misses something in the folder.
+    """Start the second process, the first time that somebody uses the folder.
 
-    Not where kernels have one thread, and not from a program that has Python inside: it would start itself.
+    Not where kernels have one thread or are not compiled, and not from a program that has Python inside: it would start
+    itself.
     """
     is_python = Path(sys.executable or "").stem.startswith("python")
-    if folder is None or os.environ.items() >= OFF.items() or not is_python or num_threads() < 2:
+    is_off = os.environ.items() >= OFF.items() or os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+    if folder is None or is_off or not is_python or num_threads() < 2:
         return None
     nowhere = subprocess.DEVNULL
     try:

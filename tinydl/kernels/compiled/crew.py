@@ -135,24 +135,13 @@ def _post(typingctx: Any, address: Any, worker: Any) -> Any:
         if context.get_abi_sizeof(packed) > 8 * (WORDS - ARGUMENTS):
             raise ValueError(f"the arguments of {kernel.name} do not fit into a mailbox")
         place = builder.bitcast(_word(builder, values[0], INT64(ARGUMENTS)), packed.as_pointer())
-        for i, argument in enumerate(_borrowed(kernel.args[BEFORE:])):
+        for i, argument in enumerate(kernel.args[BEFORE:]):
             builder.store(argument, cgutils.gep_inbounds(builder, place, 0, i))
         builder.store(builder.ptrtoint(_job_of(kernel, packed), INT64), _word(builder, values[0], INT64(JOB)))
         builder.store(values[1], _word(builder, values[0], INT64(WORKER)))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
-
-
-def _borrowed(arguments: Sequence[Any]) -> list[Any]:
-    """Return the arguments, with NULL where an array's owner stands: two pointers to bytes in a row.
-
-    Numba counts the references to a record of the owner, which is gone once the boss's call has returned. That may be
-    before a helper, woken too late, has begun; to count on then would corrupt memory. NULL is not counted.
-    """
-    kinds = [argument.type for argument in arguments]
-    paired = [BYTES in (before, after) for before, after in zip([None, *kinds], [*kinds[1:], None])]
-    return [BYTES(None) if kind == BYTES and pair else a for a, kind, pair in zip(arguments, kinds, paired)]
 
 
 def _job_of(kernel: Any, packed: Any) -> Any:

@@ -43,7 +43,12 @@ def int8_multiply(a: Array, zero_a: int, b: Array, zero_b: int, output: Requanti
     else:
         y = buffers.empty_like_layout(a)
         result, *rows = (v.reshape(1, 1, -1) for v in (y.ravel(order="K"), flat(a, y), flat(b, y)))
-    share_out(_multiply, (result, *rows), zero_a, zero_b, constants_of(output, PART))
+    constants = constants_of(output, PART)
+
+    def some(y: Array, a: Array, b: Array) -> None:
+        _multiply(y, a, b, buffers.scratch("products", (2, PART), np.int32), zero_a, zero_b, constants)
+
+    share_out(some, (result, *rows))
     return y
 
 
@@ -102,12 +107,12 @@ def _add(y: Array, a: Array, b: Array, ma: int, mb: int, start: int, bits: int, 
 
 
 @njit
-def _multiply(y: Array, a: Array, b: Array, zero_a: int, zero_b: int, constants: Constants) -> None:
-    """Multiply each pixel of a by that of b, or by the one pixel that b has.
+def _multiply(y: Array, a: Array, b: Array, space: Array, zero_a: int, zero_b: int, constants: Constants) -> None:
+    """Multiply each pixel of a by that of b, or by the one pixel that b has; `space` is worked in.
 
     That one is repeated: loops over a few channels at a time would take four times as long.
     """
-    sums, gates = np.empty(PART, np.int32), np.empty(PART, np.int32)
+    sums, gates = space
     channels, za = b.shape[2], np.int32(zero_a)
     repeated = b.shape[1] == 1 and channels <= PART
     length = PART // channels * channels if repeated else PART

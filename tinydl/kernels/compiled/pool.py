@@ -174,8 +174,8 @@ def _max_windows(
                 for col in range(cols[j, 0], cols[j, 1], col_step):
                     place = np.int32(row * x.shape[2] + col)
                     if row == rows[i, 0] and col == cols[j, 0]:
-                        y[n, i, j, :] = x[n, row, col]
-                        indices[n, i, j, :] = place
+                        for c in range(x.shape[3]):
+                            y[n, i, j, c], indices[n, i, j, c] = x[n, row, col, c], place
                         continue
                     for c in range(x.shape[3]):
                         value, best = x[n, row, col, c], y[n, i, j, c]
