@@ -132,8 +132,10 @@ FEW_PIXELS = [
     Case(2, 1, 256, 33, (5, 6), (2, 3), (2, 1), (0, 2), (2, 1)),
     Case(1, 1, 300, 20, (9, 9), (1, 1), (2, 2)),
     Case(3, 1, 192, 7, (4, 5), (1, 1)),
+    Case(5, 1, 7, 12, (4, 3), (4, 3), (2, 1)),
+    Case(65, 1, 3, 4, (2, 5), (2, 5), dtype="f8"),
 ]
-"""Few pixels beside their channels: dot products of patches."""
+"""Few pixels beside their channels, or one of each image: dot products of patches."""
 
 SMALL = [
     Case(2, 1, 3, 4, (6, 5), (3, 2), (1, 1), (1, 0)),
