@@ -176,7 +176,7 @@ def share(kernel: Callable[..., Any], n_workers: int, *arguments: Any) -> None:
     """
     if n_workers == 1:
         kernel(0, 0, _NOBODY, *arguments)
-    elif meeting is not None and _pool_in_use.acquire(blocking=False):
+    elif meeting is not None and _pool_in_use.acquire(False):
         try:
             _share_on_pool(kernel, n_workers, arguments)
         finally:
@@ -187,12 +187,13 @@ def share(kernel: Callable[..., Any], n_workers: int, *arguments: Any) -> None:
 
 
 def _share_on_pool(kernel: Callable[..., Any], n_workers: int, arguments: tuple[Any, ...]) -> None:
-    busy = _helpers(n_workers - 1)
-    for helper in busy:
-        helper.wake()
+    busy = _pool if len(_pool) == n_workers - 1 else _helpers(n_workers - 1)
     done = False
     try:
-        done = kernel(0, 1, _addresses(n_workers - 1), *arguments)
+        for helper in busy:
+            if not helper.words[AWAKE]:
+                helper.wake()
+        done = kernel(0, 1, busy[-1].crew, *arguments)
     finally:
         if not done:
             _outlast(busy)
@@ -206,7 +207,8 @@ def _outlast(busy: list[_Helper]) -> None:
     while any(helper.is_behind() for helper in busy):
         try:
             for helper in busy:
-                helper.wake()
+                if not helper.words[AWAKE]:
+                    helper.wake()
             if not meeting.are_done(busy[-1].crew) and (looks := looks + 1) > LOOKS:
                 time.sleep(POLL)
         except KeyboardInterrupt as ctrl_c:
@@ -220,11 +222,6 @@ def _helpers(n: int) -> list[_Helper]:
     while len(_pool) < n:
         _pool.append(_Helper())
     return _pool[:n]
-
-
-def _addresses(n: int) -> Array:
-    """Return the addresses of the mailboxes of the first n helpers; the last of them knows."""
-    return _pool[n - 1].crew
 
 
 class _Helper(threading.Thread):
@@ -241,6 +238,7 @@ class _Helper(threading.Thread):
         self._jobs: SimpleQueue[tuple[Task, int, int, int] | None] = SimpleQueue()
         self._end: SimpleQueue[None] = SimpleQueue()
         self._mail = np.zeros(WORDS, np.int64)
+        self.words = memoryview(self._mail)
         self._address = np.array([self._mail.ctypes.data])
         self.crew = np.concatenate([*(helper._address for helper in _pool), self._address])
         self._moved = -math.inf
@@ -249,9 +247,8 @@ class _Helper(threading.Thread):
         self.start()
 
     def wake(self) -> None:
-        """Make sure that a compiled job will be seen, now or when it comes."""
-        if not self._mail[AWAKE]:
-            self._jobs.put(None)
+        """Let it look for compiled jobs, now or when they come."""
+        self._jobs.put(None)
 
     def is_behind(self) -> bool:
         """Return whether something has been given that is not done."""

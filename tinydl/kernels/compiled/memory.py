@@ -86,7 +86,12 @@ def ranges(n: int, grain: int, n_threads: int) -> Array:
 
 def ranges_of(n: int, size: int) -> Array:
     """Return `ranges` for n items that are `size` numbers, each of which costs little."""
-    return ranges(n, max(1, FEW * n // max(size, 1)), num_threads())
+    return _cheap_ranges(n, size, num_threads())
+
+
+@functools.lru_cache(maxsize=1024)
+def _cheap_ranges(n: int, size: int, n_threads: int) -> Array:
+    return ranges(n, max(1, FEW * n // max(size, 1)), n_threads)
 
 
 def share_out(loop: Callable[..., None], arrays: Sequence[Array | None], *others: Any, unit: int = 1) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import threads
-from tinydl.kernels.buffers import empty, empty_nhwc
+from tinydl.kernels.buffers import empty, empty_nhwc, scratch
 from tinydl.kernels.compiled.crew import give, wait
-from tinydl.kernels.compiled.jit import inline, njit
-from tinydl.kernels.compiled.memory import filled, from_rows, plain, ranges_of, share_out, to_rows
+from tinydl.kernels.compiled.jit import inline, njit, splice
+from tinydl.kernels.compiled.memory import filled, flat, from_rows, plain, ranges_of, share_out, to_rows
 from tinydl.kernels.reference import norm as reference
 from tinydl.shapes import Array, Shape
 
@@ -139,18 +139,42 @@ def _statistics(
             scale_shift[1, j] = bias[c] - weight[c] * rstd * offset
 
 
+@splice
+def _scale_rows(
+    y: Array, x: Array, origin: Array, scale: Array, shift: Array, least: Any, first: int, last: int
+) -> None:
+    """Set y = (x − origin)·scale + shift on the wide rows first…last, or `least` where that is not above it."""
+    width = origin.size
+    for i in range(first, last):
+        source, result = x[i * width : (i + 1) * width], y[i * width : (i + 1) * width]
+        for j in range(width):
+            value = (source[j] - origin[j]) * scale[j] + shift[j]
+            result[j] = least if value <= least else value
+
+
 @njit
 def _affine(
     worker: int, boss: int, crew: Array, shares: Array,
     y: Array, x: Array, origin: Array, scale: Array, shift: Array, low: float,
 ) -> bool:  # fmt: skip
-    """Set y = (x − origin)·scale + shift on wide rows, or `low` where that is not above it."""
+    """Do the worker's wide rows: see `_scale_rows`."""
     give(boss, crew)
-    least = y.dtype.type(low)
-    for i in range(shares[worker, 0], shares[worker, 1]):
-        for j in range(origin.size):
-            value = (x[i, j] - origin[j]) * scale[j] + shift[j]
-            y[i, j] = least if value <= least else value
+    _scale_rows(y, x, origin, scale, shift, y.dtype.type(low), shares[worker, 0], shares[worker, 1])
+    return wait(boss, crew)
+
+
+@njit
+def _normalize(
+    worker: int, boss: int, crew: Array, shares: Array,
+    y: Array, x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float, tables: Array,
+) -> bool:  # fmt: skip
+    """Set the worker's wide rows to y = (x − mean)·weight/√(var + eps) + bias, by way of its three wide tables."""
+    give(boss, crew)
+    origin, scale, shift = tables[worker, 0], tables[worker, 1], tables[worker, 2]
+    for j in range(origin.size):
+        c = j % weight.size
+        origin[j], scale[j], shift[j] = mean[c], weight[c] / np.sqrt(var[c] + eps), bias[c]
+    _scale_rows(y, x, origin, scale, shift, -np.inf, shares[worker, 0], shares[worker, 1])
     return wait(boss, crew)
 
 
@@ -158,7 +182,7 @@ def _affine_of(shape: Shape, x: Array, origin: Array, scale: Array, shift: Array
     """Return what the threads make by `_affine` of the wide rows x, as the array of that shape they stand for."""
     y = _like_rows(shape, x.dtype)
     shares = ranges_of(len(x), x.size)
-    threads.share(_affine, len(shares), shares, to_rows(y, 1, x.dtype).reshape(x.shape), x, origin, scale, shift, low)
+    threads.share(_affine, len(shares), shares, y.ravel(order="K"), x.reshape(-1), origin, scale, shift, low)
     return y
 
 
@@ -213,26 +237,18 @@ def folded_norm(
     return shift, scale
 
 
-@njit
-def _fixed(
-    mean: Array, var: Array, weight: Array, bias: Array, eps: float, origin: Array, scale: Array, shift: Array
-) -> None:
-    """Make the wide origin, scale and shift of y = (x − mean)·weight/√(var + eps) + bias."""
-    C = weight.size
-    for j in range(origin.size):
-        c = j % C
-        origin[j], scale[j], shift[j] = mean[c], weight[c] / np.sqrt(var[c] + eps), bias[c]
-
-
 @functools.wraps(reference.batch_norm_eval)
 def batch_norm_eval(x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float) -> Array:
     dtype, C = x.dtype.newbyteorder("="), x.shape[1]
-    rows = _wide_rows(to_rows(x, 1, dtype))
-    weight = np.ones(C, dtype) if weight is None else plain(weight, dtype)
-    bias = np.zeros(C, dtype) if bias is None else plain(bias, dtype)
-    origin, scale, shift = (np.empty(rows.shape[1], dtype) for _ in range(3))
-    _fixed(plain(mean, dtype), plain(var, dtype), weight, bias, float(eps), origin, scale, shift)
-    return _affine_of(x.shape, rows, origin, scale, shift, -math.inf)
+    y = _like_rows(x.shape, dtype)
+    n_rows = x.size // max(C, 1)
+    n_wide = n_rows // _together(n_rows, C)
+    shares = ranges_of(n_wide, x.size)
+    learned = [filled(C, value, dtype) if a is None else plain(a, dtype) for a, value in ((weight, 1.0), (bias, 0.0))]
+    tables = scratch("scales", (len(shares), 3, x.size // max(n_wide, 1)), dtype)
+    given = y.ravel(order="K"), flat(x, y), plain(mean, dtype), plain(var, dtype), *learned, float(eps), tables
+    threads.share(_normalize, len(shares), shares, *given)
+    return y
 
 
 # --- backward ---
