@@ -76,6 +76,29 @@ def test_a_system_that_starts_no_process_is_survived(tmp_path: Path, monkeypatch
     assert ahead.begin(tmp_path) is None
 
 
+EARLY = """
+import subprocess, sys
+started = []
+class Process:
+    def __init__(self, *args, **options):
+        started.append("numba" in sys.modules)
+    def kill(self): ...
+    wait = kill
+subprocess.Popen = Process
+from tinydl.kernels import threads
+threads.set_num_threads(2)
+from tinydl.kernels.compiled import jit
+print(started)
+"""
+
+
+def test_it_starts_before_numba_is_imported(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in jit.ahead.OFF}
+    environment |= {"TINYDL_CACHE": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
+    run = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, env=environment, check=False)
+    assert run.stdout == "[False]\n", run.stderr
+
+
 def sleeping(seconds: float) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
 
