@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinydl.kernels import threads
-from tinydl.kernels.compiled import dot_chain
+from tinydl.kernels.compiled import dot_chain, plan
 from tinydl.kernels.compiled import linear as compiled
 from tinydl.kernels.reference import linear as reference
 
@@ -71,6 +71,19 @@ def test_long_sums_are_added_up_in_pieces(m, i, o, monkeypatch):
     x, weight, bias, _ = operands(m, i, o, np.float32)
     exact = x.astype(np.float64) @ weight.astype(np.float64).T + bias
     np.testing.assert_allclose(compiled.linear(x, weight, bias), exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("m", [29, 32])
+def test_gradients_of_many_rows_are_added_up_in_pieces(m, monkeypatch):
+    monkeypatch.setattr(plan, "LONG", 8)
+    sweeps = []
+    whole = plan.for_whole_gw
+    monkeypatch.setattr(plan, "for_whole_gw", lambda *some: sweeps.append(whole(*some)) or sweeps[-1])
+    g, x = (np.random.default_rng(0).integers(-4, 5, (m, n)).astype(np.float32) for n in (61, 67))
+    np.testing.assert_array_equal(compiled.linear_weight_grad(g, x), g.T @ x)
+    for some in sweeps:  # small ones are left to BLAS
+        assert [sweep.accumulate for sweep in some] == [0, 1, 1, 1]
+    assert len(sweeps) == (compiled.SMALL == 0)
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -77,6 +77,16 @@ def for_gw(n: int, geometry: Geometry, bands: int = 1) -> tuple[Sweep, ...]:
     return tuple(_exchange(gathering, blocks, bands) for blocks in cut(n, gathering))
 
 
+@functools.lru_cache(maxsize=256)
+def for_whole_gw(n: int, geometry: Geometry) -> tuple[Sweep, ...]:
+    """Return the sweeps that make it of images of one pixel, the first of which adds to nothing; else `for_gw`."""
+    if geometry.y[:2] != (1, 1):
+        return for_gw(n, geometry)
+    gathering = forward(geometry)
+    parts = [Blocks(first, min(LONG, n - first), 1) for first in range(0, max(n, 1), LONG)]
+    return tuple(_exchange(gathering, part, 1)._replace(accumulate=int(part.first > 0)) for part in parts)
+
+
 def _gather(to: Gathering, blocks: Blocks, bands: int) -> Iterator[Sweep]:
     """Let pixels run along the rows of the tiles, and sum over the patch that a pixel sees, in pieces if it is long."""
     found, pixels, patch = classes(to, blocks, bands)
