@@ -53,19 +53,23 @@ def measure(batch: int, side: int, channels: int, depth: int, threads: int) -> t
 
 
 def draw(rows: dict[str, list[Any]], path: str) -> None:
-    """Plot time against each factor, on logarithmic axes, beside a line of slope 1."""
+    """Plot time against each factor, on logarithmic axes beside a line of slope 1, and peak memory below."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3), layout="constrained")
-    for ax, (factor, points) in zip(figure.subplots(1, len(rows)), rows.items()):
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    axes = figure.subplots(2, len(rows), sharex="col")
+    for (upper, lower), (factor, points) in zip(axes.T, rows.items()):
         for threads, colour in ((1, "#0072B2"), (2, "#D55E00")):
-            chosen = [(value, ms) for value, n, ms, _ in points if n == threads]
-            ax.loglog(*zip(*chosen), "o-", color=colour, label=f"{threads} thread{'s' if threads > 1 else ''}")
-        ax.loglog(*zip(*[(v, chosen[0][1] * v / chosen[0][0]) for v, _ in chosen]), ":", color="gray", label="linear")
-        ax.set(xlabel=factor, xticks=VALUES[factor], xticklabels=VALUES[factor], title=f"growing {factor}")
-        ax.minorticks_off()
-    figure.axes[0].set_ylabel("training step (ms)")
-    figure.axes[0].legend()
+            values, _, times, peaks = zip(*[point for point in points if point[1] == threads])
+            upper.loglog(values, times, "o-", color=colour, label=f"{threads} thread{'s' if threads > 1 else ''}")
+            lower.semilogx(values, peaks, "o-", color=colour)
+        upper.loglog(values, [times[0] * v / values[0] for v in values], ":", color="gray", label="linear")
+        upper.set_title(f"growing {factor}")
+        lower.set(xlabel=factor, xticks=VALUES[factor], xticklabels=VALUES[factor], ylim=(0, None))
+        lower.minorticks_off()
+    axes[0, 0].set_ylabel("training step (ms)")
+    axes[1, 0].set_ylabel("peak memory (MB)")
+    axes[0, 0].legend()
     figure.savefig(path, dpi=90)
 
 
