@@ -86,7 +86,7 @@ def run(engine: str, seed: int, recipe: Recipe) -> float:
     digits, tested = MNIST(train=True), MNIST(train=False)
     order = draw.permutation(len(digits.images))[:55_000]
     shift, batch, peak = recipe.shift, recipe.batch, recipe.peak
-    padded = np.pad(digits.images, ((0, 0), (shift, shift), (shift, shift)))
+    padded = np.pad(digits.images, ((0, 0), (shift, shift), (shift, shift))) if shift else digits.images
     moved = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))  # image, down, right, 28, 28
 
     steps = len(order) // batch
