@@ -174,7 +174,7 @@ def _normalize(
     for j in range(origin.size):
         c = j % weight.size
         origin[j], scale[j], shift[j] = mean[c], weight[c] / np.sqrt(var[c] + eps), bias[c]
-    _scale_rows(y, x, origin, scale, shift, -np.inf, shares[worker, 0], shares[worker, 1])
+    _scale_rows(y, x, origin, scale, shift, y.dtype.type(-np.inf), shares[worker, 0], shares[worker, 1])
     return wait(boss, crew)
 
 

@@ -79,7 +79,7 @@ def for_gw(n: int, geometry: Geometry, bands: int = 1) -> tuple[Sweep, ...]:
 
 @functools.lru_cache(maxsize=256)
 def for_whole_gw(n: int, geometry: Geometry) -> tuple[Sweep, ...]:
-    """Return the sweeps that make it of images of one pixel, the first of which adds to nothing; else `for_gw`."""
+    """Return those of `for_gw`; for images of one pixel the first does not add, so that nothing need be zero before."""
     if geometry.y[:2] != (1, 1):
         return for_gw(n, geometry)
     gathering = forward(geometry)
