@@ -88,6 +88,17 @@ def test_gradients_of_two_leaves_are_two_arrays():
         assert b.grad.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("n", [3, 1 << 17])
+def test_gradients_of_several_paths_are_added_up_and_leave_each_other_alone(n):
+    """Each path brings the very array that came from above, which the sum must not write to; threads add large ones."""
+    x = Tensor(np.arange(n, dtype=np.float32), requires_grad=True)
+    middle = x * 2.0
+    g = Tensor(np.full(n, 3.0, np.float32))
+    (middle + middle + middle + middle).backward(g)
+    np.testing.assert_array_equal(x.grad.data, np.full(n, 24.0, np.float32))
+    np.testing.assert_array_equal(g.data, np.full(n, 3.0, np.float32))
+
+
 # ---- memory
 
 

@@ -191,7 +191,7 @@ def _share_on_pool(kernel: Callable[..., Any], n_workers: int, arguments: tuple[
     done = False
     try:
         for helper in busy:
-            if not helper.words[AWAKE]:
+            if not helper.words[AWAKE]:  # not asked in `wake`: each call of Python's costs, see docs/speed.md
                 helper.wake()
         done = kernel(0, 1, busy[-1].crew, *arguments)
     finally:
